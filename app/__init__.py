@@ -1,0 +1,1 @@
+"""The API of Scoresheet: the only code that knows PostgreSQL."""

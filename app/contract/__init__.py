@@ -1,0 +1,1 @@
+"""What crosses the wire between the API, its workers and its clients."""

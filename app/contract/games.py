@@ -1,0 +1,159 @@
+"""What is a game, once parsed and checked?"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from app.contract.positions import Score
+from app.contract.wire import BigInt, GameId, Json, Ply, Text, UtcDatetime, WireModel
+
+MAX_PLIES = 6_000
+"""Longer than any legal game that was ever played on Lichess; bounds what one game may cost."""
+
+
+class Color(StrEnum):
+    WHITE = "white"
+    BLACK = "black"
+
+
+class GameResult(StrEnum):
+    """The outcome for one player."""
+
+    WIN = "win"
+    DRAW = "draw"
+    LOSS = "loss"
+    UNKNOWN = "unknown"
+    """Unfinished, aborted, or a status that says nothing of the outcome."""
+
+
+# Values of Lichess (lichess-org/api @ f59dc80). A game whose value is not among them is stored with
+# the value as it came and a flag: new ones appear without notice.
+KNOWN_VARIANTS = frozenset(
+    "standard chess960 crazyhouse antichess atomic horde kingOfTheHill racingKings threeCheck fromPosition".split()
+)
+ANALYSABLE_VARIANTS = frozenset({"standard", "chess960", "fromPosition"})
+KNOWN_SPEEDS = frozenset("ultraBullet bullet blitz rapid classical correspondence".split())
+UNFINISHED_STATUSES = frozenset({"created", "started"})
+DRAWN_STATUSES = frozenset({"draw", "stalemate", "insufficientMaterialClaim"})
+KNOWN_STATUSES = frozenset(
+    "created started aborted mate resign stalemate timeout draw outoftime cheat noStart "
+    "unknownFinish insufficientMaterialClaim variantEnd".split()
+)
+
+
+class JudgementCounts(WireModel):
+    """What Lichess's own analysis says of one side."""
+
+    inaccuracy: Annotated[int, Field(ge=0, le=10_000)]
+    mistake: Annotated[int, Field(ge=0, le=10_000)]
+    blunder: Annotated[int, Field(ge=0, le=10_000)]
+    acpl: Annotated[int, Field(ge=0, le=100_000)]
+    """Average centipawn loss."""
+    accuracy: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent."""
+
+
+class PlayerSide(WireModel):
+    """One side of a game; all empty for an anonymous player."""
+
+    user_id: Text | None = None
+    """Lichess's id: the username in lower case."""
+    name: Text | None = None
+    title: Text | None = None
+    rating: Annotated[int, Field(ge=-10_000, le=10_000)] | None = None
+    rating_diff: Annotated[int, Field(ge=-10_000, le=10_000)] | None = None
+    provisional: bool = False
+    ai_level: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Strength of Lichess's computer opponent."""
+    team: Text | None = None
+    analysis: JudgementCounts | None = None
+
+
+class Opening(WireModel):
+    eco: Text
+    name: Text
+    ply: Ply
+
+
+class Clock(WireModel):
+    """A real-time control, in seconds."""
+
+    initial_seconds: Annotated[int, Field(ge=0, le=1_000_000)]
+    increment_seconds: Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class LichessEvaluation(WireModel):
+    """Lichess's evaluation of the position after one move."""
+
+    score: Score | None = None
+    """None where Lichess gave neither."""
+    best: Text | None = None
+    """The better move, in UCI notation, where the played one was judged."""
+    variation: Text | None = None
+    """The better line, in SAN."""
+    judgement: Text | None = None
+    """Inaccuracy, Mistake or Blunder."""
+
+
+class Moves(WireModel):
+    """The moves of a game, one entry a ply, in order."""
+
+    san: list[Text] = Field(max_length=MAX_PLIES)
+    uci: list[Text] | None = Field(max_length=MAX_PLIES)
+    """None where the variant is unknown and the moves could not be replayed; castling is king to
+    its target square, in Chess960 king takes rook."""
+    position_keys: list[BigInt] | None = Field(max_length=MAX_PLIES + 1)
+    """One more than plies: the initial position comes first. None as for `uci`."""
+    clocks_cs: list[Annotated[int, Field(ge=0, le=2**31 - 1)]] | None = Field(
+        default=None, max_length=MAX_PLIES + 2
+    )
+    """Centiseconds left on the mover's clock after the move; may be shorter or longer than the moves."""
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> "Moves":
+        if self.uci is not None and len(self.uci) != len(self.san):
+            raise ValueError("uci and san differ in length")
+        if self.position_keys is not None and len(self.position_keys) != len(self.san) + 1:
+            raise ValueError("position_keys must be one longer than san")
+        return self
+
+
+class GameRecord(WireModel):
+    """A game as Scoresheet stores it; the natural key is its source and id."""
+
+    id: GameId
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the export's canonical JSON: tells whether two observations differ."""
+    rated: bool
+    variant: Text
+    speed: Text
+    perf: Text
+    created_at: UtcDatetime
+    last_move_at: UtcDatetime
+    status: Text
+    winner: Color | None = None
+    white: PlayerSide
+    black: PlayerSide
+    origin: Text | None = None
+    """Lichess's `source`: lobby, pool, friend, ai, arena, swiss, position, …"""
+    initial_fen: Text | None = None
+    opening: Opening | None = None
+    clock: Clock | None = None
+    days_per_turn: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    tournament: Text | None = None
+    swiss: Text | None = None
+    middlegame_ply: Ply | None = None
+    endgame_ply: Ply | None = None
+    moves: Moves
+    evaluations: list[LichessEvaluation] | None = Field(default=None, max_length=MAX_PLIES)
+    """Lichess's own, one a ply from ply 1; may end before the game does."""
+    flags: list[Text] = Field(default=[], max_length=100)
+    """What was not understood: "unknown_variant", "unknown_status", "unknown_field:xyz", …; sorted."""
+    extra: dict[str, Json] = {}
+    """Fields of the export that Scoresheet does not know yet, as they came."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be played."""
+        return self.status not in UNFINISHED_STATUSES

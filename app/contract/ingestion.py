@@ -1,0 +1,163 @@
+"""How do the ingestion workers and the API talk about what was seen, stored and refused?"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from app.contract.games import GameRecord
+from app.contract.wire import GameId, LongText, PositiveBigInt, Text, Username, UtcDatetime, WireModel
+
+EXPORT_BY_ID_MAX = 300
+"""Ids that one `POST /api/games/export/_ids` takes (lichess-org/api @ f59dc80)."""
+SEEN_BATCH_MAX = 500
+STORE_BATCH_MAX = 100
+
+
+class FetchKind(StrEnum):
+    STREAM = "stream"
+    """A player's games by date, oldest first."""
+    IDS = "ids"
+    """Named games: holes in the manifest, unfinished games, games that Lichess may have analysed since."""
+
+
+class FetchOutcome(StrEnum):
+    """How one request to Lichess ended."""
+
+    COMPLETE = "complete"
+    """The whole answer arrived, with a clean end."""
+    CUT = "cut"
+    """Broken off: reset, stall, half a line, or the safeguard that shut the socket."""
+    STOPPED = "stopped"
+    """Ended by us: a warm stop, or consumers that fell too far behind."""
+    RATE_LIMITED = "rate_limited"
+    """429."""
+    UNAVAILABLE = "unavailable"
+    """5xx, refused connection, timeout before the answer, or an answer that is no NDJSON."""
+    NOT_FOUND = "not_found"
+    """404: unknown and closed accounts look alike."""
+    UNAUTHORISED = "unauthorised"
+    """401: the token is not, or no longer, valid."""
+
+
+class DuePlayers(WireModel):
+    """Whom to fetch now, the longest waiting first."""
+
+    players: list[Username]
+
+
+class FetchClaim(WireModel):
+    """A producer that holds the global gate asks what to fetch for one player."""
+
+    player: Username
+    fence: PositiveBigInt
+    """The gate's fence: a claim with one older than the newest seen is refused (409 stale_fence)."""
+
+
+class FetchPlan(WireModel):
+    """One request to Lichess."""
+
+    run_id: PositiveBigInt
+    """Identifies the request and fences its reports; larger means later, over all players."""
+    player: Username
+    kind: FetchKind
+    since_ms: PositiveBigInt | None = None
+    """Inclusive lower bound of createdAt in epoch milliseconds; None asks from the beginning."""
+    max_games: Annotated[int, Field(ge=1)]
+    ids: list[GameId] = Field(default=[], max_length=EXPORT_BY_ID_MAX)
+
+
+class FetchAnswer(WireModel):
+    """What a claim yields; without a plan nothing is due, or Lichess must not be asked before a moment."""
+
+    plan: FetchPlan | None
+    not_before: UtcDatetime | None = None
+
+
+class SeenGame(WireModel):
+    """One line of the stream, entered in the manifest before anybody has parsed its moves."""
+
+    id: GameId
+    created_at_ms: PositiveBigInt
+    line: PositiveBigInt
+    """Number of the line in its run, from 1."""
+
+
+class SeenGames(WireModel):
+    """Lines of one run, in the order in which they came."""
+
+    games: Annotated[list[SeenGame], Field(min_length=1, max_length=SEEN_BATCH_MAX)]
+
+
+class GarbledLine(WireModel):
+    """A line that has no usable id or date: no game can be named for it."""
+
+    line: PositiveBigInt
+    reason: Text
+    raw: LongText
+    """The line, cut to 64 Ki characters, NUL replaced."""
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the whole line."""
+
+
+class GarbledVerdict(StrEnum):
+    STOP = "stop"
+    """End the run here as cut: the next one reads the line again, in case it was a fault on the way."""
+    REFUSED = "refused"
+    """The same bytes came too often: the line is recorded as refused, go on behind it."""
+
+
+class GarbledAnswer(WireModel):
+    verdict: GarbledVerdict
+
+
+class FetchReport(WireModel):
+    """How a run ended."""
+
+    outcome: FetchOutcome
+    lines: PositiveBigInt
+    """Complete lines received, blank ones not counted."""
+    detail: Text | None = None
+
+
+class FetchVerdict(WireModel):
+    """Whether the same player has more to fetch at once."""
+
+    more: bool
+
+
+class Refusal(WireModel):
+    """Why a line could not be stored."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+    """Stable and searchable: "illegal_move", "invalid_field", …"""
+    detail: Text
+    raw: LongText
+
+
+class Observation(WireModel):
+    """One line of one run, parsed: a game to store, or the reason why it can't be."""
+
+    player: Username
+    run_id: PositiveBigInt
+    line: PositiveBigInt
+    id: GameId
+    created_at_ms: PositiveBigInt
+    game: GameRecord | None = None
+    refusal: Refusal | None = None
+
+
+class Observations(WireModel):
+    observations: Annotated[list[Observation], Field(min_length=1, max_length=STORE_BATCH_MAX)]
+
+
+class StoreAnswer(WireModel):
+    """Counts over the observations of one request."""
+
+    stored: int
+    """New games."""
+    updated: int
+    """Known games that changed."""
+    unchanged: int
+    """Known games that did not, or that were newer already."""
+    refused: int

@@ -1,0 +1,70 @@
+"""Which positions are the same, and what is one worth?"""
+
+from typing import Annotated
+
+import chess
+import chess.polyglot
+from pydantic import Field, model_validator
+
+from app.contract.wire import BigInt, PositiveBigInt, Text, WireModel
+
+# Castling moves are written differently in Chess960 (king takes rook), so the same diagram has
+# another evaluation line there: the two must not share a key.
+_CHESS960 = 0x9E3779B97F4A7C15
+
+Centipawns = Annotated[int, Field(ge=-100_000, le=100_000)]
+"""Hundredths of a pawn, positive where White is better."""
+MateIn = Annotated[int, Field(ge=-1_000, le=1_000)]
+"""Moves to mate, positive where White mates; 0 where the side to move is mated."""
+HalfmoveClock = Annotated[int, Field(ge=0, le=32_767)]
+"""Plies since the last capture or pawn move: the fifty-move rule's counter."""
+
+
+def position_key(board: chess.Board) -> int:
+    """Return the signed 64-bit Zobrist key of a position (Polyglot's, Chess960 set apart).
+
+    It covers placement, side to move, castling rights and a capturable en passant square, and
+    neither the halfmove clock nor repetitions.
+    """
+    key = chess.polyglot.zobrist_hash(board) ^ (_CHESS960 if board.chess960 else 0)
+    return key - 2**64 if key >= 2**63 else key
+
+
+class Score(WireModel):
+    """What a position is worth, from White's view: centipawns or a mate, never one folded into the other."""
+
+    cp: Centipawns | None = None
+    mate: MateIn | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Score":
+        if (self.cp is None) == (self.mate is None):
+            raise ValueError("a score is either centipawns or a mate")
+        return self
+
+
+class EngineIdentity(WireModel):
+    """Which engine produced an evaluation: everything but the budget that could change its result."""
+
+    name: Text
+    """As the engine gives it: "Stockfish 17"."""
+    net: Text = ""
+    """The networks' file names, comma separated; empty where the engine has none."""
+    hash_mb: Annotated[int, Field(ge=1, le=1_048_576)]
+    threads: Annotated[int, Field(ge=1, le=1_024)] = 1
+
+
+class Evaluation(WireModel):
+    """One position searched once, from a clean hash, to a fixed count of nodes."""
+
+    position_key: BigInt
+    halfmove_clock: HalfmoveClock
+    score: Score
+    depth: Annotated[int, Field(ge=0, le=1_000)]
+    """Plies of the last iteration that the engine reported."""
+    nodes: PositiveBigInt
+    """Nodes that the search really took."""
+    pv: Annotated[
+        list[Annotated[str, Field(pattern=r"^[a-h][1-8][a-h][1-8][qrbnk]?$")]], Field(max_length=64)
+    ]
+    """The best line in UCI notation, best move first; empty where the game is over."""

@@ -1,0 +1,59 @@
+"""Which rules hold for every value that crosses the wire?"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+BIGINT_MAX = 2**63 - 1
+BIGINT_MIN = -(2**63)
+
+
+class WireModel(BaseModel):
+    """Base of all messages: unknown fields are refused, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _refuse_nul(value: str) -> str:
+    # PostgreSQL's text holds every character but this one.
+    if "\x00" in value:
+        raise ValueError("NUL characters cannot be stored")
+    return value
+
+
+def refuse_nul_in_json(value: Any) -> Any:
+    """Raise ValueError if any key or string of a JSON value holds NUL, which jsonb refuses."""
+    if isinstance(value, str):
+        _refuse_nul(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nul(key)
+            refuse_nul_in_json(item)
+    elif isinstance(value, list):
+        for item in value:
+            refuse_nul_in_json(item)
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Text = Annotated[str, Field(max_length=2_000), AfterValidator(_refuse_nul)]
+"""A short text that PostgreSQL can hold."""
+LongText = Annotated[str, Field(max_length=65_536), AfterValidator(_refuse_nul)]
+"""A text of up to 64 Ki characters: a raw line, a traceback."""
+Json = Annotated[JsonValue, AfterValidator(refuse_nul_in_json)]
+"""Any JSON value that jsonb can hold."""
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment; an offset is required on the way in, UTC on the way out."""
+BigInt = Annotated[int, Field(ge=BIGINT_MIN, le=BIGINT_MAX)]
+"""What PostgreSQL's bigint holds."""
+PositiveBigInt = Annotated[int, Field(ge=0, le=BIGINT_MAX)]
+Ply = Annotated[int, Field(ge=0, le=32_767)]
+"""Count of single moves: ply 0 is the initial position, ply 1 the position after White's first move."""
+Username = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,29}$")]
+"""A Lichess username in any case; its lower-case form is Lichess's user id."""
+GameId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{8}$")]
+"""Lichess's id of a game."""
