@@ -1,0 +1,1 @@
+"""All tests of Scoresheet, and the fakes they run against."""
