@@ -1,0 +1,170 @@
+"""How does Celery deliver Scoresheet's tasks, and what does every task share?"""
+
+import logging
+import mmap
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery import Celery, Task, signals
+from kombu import Queue
+
+from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
+from app.kit.logging import configure_logging
+from workers.settings import Settings
+
+_LOG = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:
+    _Task = Task[Any, Any]
+else:  # generic in its stubs alone
+    _Task = Task
+
+_NAMED_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    TaskName.FETCH_PLAYER_GAMES: ("player",),
+    TaskName.PROCESS_GAME_DATA: ("player", "run_id", "line"),
+    TaskName.ANALYZE_GAME: ("game",),
+}
+"""Positional arguments that go into every log line of a task, by position; never a payload."""
+
+SHORT_TASK_SECONDS = 120
+"""Hard limit of the tasks that only talk to the API, whose client gives up after 30 s."""
+
+# One byte shared with the forked children: a warm stop reaches the main process alone, since children
+# reset SIGTERM. No lock, so no killed child can leave it locked.
+_stop_flag = mmap.mmap(-1, 1)
+_main_pid = os.getpid()
+
+
+def stop_requested() -> bool:
+    """Tell a task in a child process whether the worker shuts down, or is gone: long work should end."""
+    return _stop_flag[0] != 0 or (os.getpid() != _main_pid and os.getppid() != _main_pid)
+
+
+class ScoresheetTask(_Task):
+    """Base of all tasks: names itself in every log line and logs a failure once, with its cause.
+
+    Delivery is at least once: late acknowledgement, a killed child's message comes back. Failures are not
+    retried by Celery: what is still to do stands in PostgreSQL, and the schedulers find it there.
+    """
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task with its identity bound to the log."""
+        named = dict(zip(_NAMED_ARGUMENTS.get(self.name, ()), args, strict=False))
+        with structlog.contextvars.bound_contextvars(
+            task=str(self.name), task_id=self.request.id, **named, **_plain(kwargs)
+        ):
+            try:
+                return self.run(*args, **kwargs)
+            except Exception:
+                _LOG.exception("task_failed")
+                raise
+
+
+def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in kwargs.items() if key in {"player", "run_id", "line", "game"}}
+
+
+app: "Celery[ScoresheetTask]" = Celery("scoresheet", task_cls=ScoresheetTask, set_as_current=True)
+app.conf.update(
+    # Messages: JSON, no results; a task that fails stays acknowledged, one whose process died comes back.
+    accept_content=["json"],
+    task_serializer="json",
+    result_backend=None,
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_acks_on_failure_or_timeout=True,
+    worker_prefetch_multiplier=1,
+    task_queues=[Queue(str(queue), routing_key=str(queue)) for queue in QueueName],
+    task_routes={str(task): {"queue": str(queue)} for task, queue in QUEUE_OF_TASK.items()},
+    task_create_missing_queues=False,
+    task_publish_retry_policy={
+        "max_retries": 3,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 1,
+    },
+    # The broker may be away at any time, for any time.
+    broker_connection_retry=True,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_heartbeat=0,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    # Nobody listens to events, and each remote control channel is one more thing to break with Redis.
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    # Logging is ours (see configure).
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    timezone="UTC",
+    enable_utc=True,
+    beat_scheduler="celery.beat:PersistentScheduler",
+)
+
+
+def configure(settings: Settings) -> "Celery[ScoresheetTask]":
+    """Give the app its broker, limits and schedule, and the process its log; returns the app."""
+    configure_logging(settings.log_format, settings.log_level)
+    _quieten_celery()
+    app.conf.update(
+        broker_url=settings.broker_url.get_secret_value(),
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_timeout_seconds,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            "retry_on_timeout": True,
+        },
+        task_annotations={str(task): limits for task, limits in _time_limits(settings).items()},
+        beat_schedule={
+            str(task): _periodic(task, seconds)
+            for task, seconds in (
+                (TaskName.ORCHESTRATOR, settings.orchestrator_seconds),
+                (TaskName.ENQUEUE_ANALYSIS_TASKS, settings.analysis_schedule_seconds),
+            )
+        },
+        beat_schedule_filename=str(settings.state_dir / "beat-schedule"),
+    )
+    return app
+
+
+def _time_limits(settings: Settings) -> dict[TaskName, dict[str, int]]:
+    hard_seconds = {
+        TaskName.ORCHESTRATOR: SHORT_TASK_SECONDS,
+        TaskName.FETCH_PLAYER_GAMES: settings.fetch_time_limit_seconds,
+        TaskName.PROCESS_GAME_DATA: SHORT_TASK_SECONDS,
+        TaskName.ENQUEUE_ANALYSIS_TASKS: SHORT_TASK_SECONDS,
+        TaskName.ANALYZE_GAME: settings.analysis_time_limit_seconds,
+    }
+    # The soft limit raises in the task, which can then say how far it came; the hard one kills.
+    return {
+        task: {"time_limit": hard, "soft_time_limit": max(1, hard * 9 // 10)}
+        for task, hard in hard_seconds.items()
+    }
+
+
+def _periodic(task: TaskName, seconds: int) -> dict[str, Any]:
+    # A message that waited a whole period is worthless: its successor stands behind it.
+    return {"task": str(task), "schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
+
+
+def _quieten_celery() -> None:
+    # Both write at INFO for every task; the tracer's error line repeats ours, with the arguments in it.
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)
+
+
+@signals.setup_logging.connect(weak=False)
+def _keep_our_logging(**_: Any) -> None:
+    """Do nothing: a receiver of this signal keeps Celery from setting up its own logging."""
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _tell_children(**_: Any) -> None:
+    _stop_flag[0] = 1

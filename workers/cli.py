@@ -1,0 +1,119 @@
+"""How is a worker role started from the command line?"""
+
+import argparse
+import importlib
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from app.contract.names import QueueName
+from app.kit.environment import EX_CONFIG, ConfigurationError
+from workers.settings import Role, Settings, get_settings
+
+
+class _Worker(NamedTuple):
+    queue: QueueName
+    tasks: str
+    """Module that registers the role's tasks."""
+    max_tasks_per_child: int
+    max_memory_per_child_kib: int
+    """A child that outgrows this is replaced after its task."""
+
+
+# A child is replaced now and then, so that what a library may leak stays small.
+_WORKERS: Final = MappingProxyType(
+    {
+        Role.PRODUCER: _Worker(QueueName.API, "workers.ingestion.tasks", 200, 400_000),
+        Role.CONSUMER: _Worker(QueueName.DB, "workers.ingestion.tasks", 5_000, 400_000),
+        Role.ANALYSIS_PRODUCER: _Worker(
+            QueueName.ANALYSIS_SCHEDULING, "workers.analysis.tasks", 1_000, 400_000
+        ),
+        Role.ANALYSIS_CONSUMER: _Worker(QueueName.ANALYSIS, "workers.analysis.tasks", 500, 600_000),
+    }
+)
+_ANALYSIS: Final = frozenset({Role.ANALYSIS_PRODUCER, Role.ANALYSIS_CONSUMER})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one role until it is stopped; returns the exit status, 78 if the configuration is wrong."""
+    command = _parser().parse_args(argv).role
+    roles = list(Role) if command == "check" else [Role(command)]
+    try:
+        settings = get_settings()
+        for role in roles:
+            _check(role, settings)
+    except ConfigurationError as error:
+        print(f"scoresheet-worker {command}: {error}", file=sys.stderr)  # noqa: T201  logging is not set up yet
+        return EX_CONFIG
+    if command == "check":
+        return os.EX_OK
+    role = roles[0]
+    return _run_beat(settings) if role is Role.BEAT else _run_worker(role, settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scoresheet-worker",
+        description="Run one role of Scoresheet's workers. Settings come from SCORESHEET_* variables.",
+        epilog="SIGTERM stops a role after its current tasks. Exit status 78 means a wrong configuration.",
+    )
+    parser.add_argument(
+        "role",
+        choices=[*map(str, Role), "check"],
+        metavar="ROLE",
+        help="producer (asks Lichess), consumer (stores games), analysis-producer, analysis-consumer, beat "
+        "(the schedule), or check: only say whether the configuration of all of them is right",
+    )
+    return parser
+
+
+def _check(role: Role, settings: Settings) -> None:
+    settings.check(role)
+    if role in _ANALYSIS:
+        from workers.analysis import preflight  # noqa: PLC0415  engine and plugins are loaded for these roles alone
+
+        preflight.check(settings)
+
+
+def _run_worker(role: Role, settings: Settings) -> int:
+    from workers.celery_app import configure  # noqa: PLC0415  keeps `--help` quick
+
+    celery = configure(settings)
+    worker = _WORKERS[role]
+    importlib.import_module(worker.tasks)
+    process = celery.Worker(
+        hostname=f"{role}@{socket.gethostname()}",
+        queues=[str(worker.queue)],
+        concurrency=_concurrency(role, settings),
+        pool="prefork",
+        loglevel=settings.log_level,
+        max_tasks_per_child=worker.max_tasks_per_child,
+        max_memory_per_child=worker.max_memory_per_child_kib,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    process.start()
+    return int(process.exitcode or os.EX_OK)
+
+
+def _concurrency(role: Role, settings: Settings) -> int:
+    return {
+        Role.CONSUMER: settings.consumer_concurrency,
+        Role.ANALYSIS_CONSUMER: settings.analysis_concurrency,
+    }.get(role, 1)
+
+
+def _run_beat(settings: Settings) -> int:
+    from workers.celery_app import configure  # noqa: PLC0415  keeps `--help` quick
+
+    configure(settings).Beat(loglevel=settings.log_level, quiet=True).run()
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""What can be set for the workers? (The only reader of the environment in workers/.)"""
+
+import functools
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.kit.environment import PREFIX, ConfigurationError, load_settings
+from app.kit.logging import LogFormat
+from app.kit.secret_file import SecretFileError, read_secret
+
+Concurrency = Annotated[int, Field(ge=1, le=256)]
+"""Processes of one role."""
+
+# Below this the clock was never set: certificates would not verify and every date would be wrong.
+_CLOCK_SANE_FROM = 1_577_836_800  # 2020-01-01, seconds
+
+# One environment file serves every role; these are read in app/settings.py (a test holds the two together).
+KNOWN_TO_API = frozenset(
+    {
+        "DATABASE_URL",
+        "MIGRATION_DATABASE_URL",
+        "DATABASE_POOL_SIZE",
+        "API_HOST",
+        "API_PORT",
+        "BODY_LIMIT_BYTES",
+        "SLICE_GAMES",
+        "SYNC_INTERVAL_SECONDS",
+        "OVERLAP_HOURS",
+        "HOLE_AFTER_SECONDS",
+        "ANALYSIS_LEASE_SECONDS",
+        "ANALYSIS_ATTEMPTS",
+        "ANALYSIS_RETRY_SECONDS",
+    }
+)
+
+
+class Role(StrEnum):
+    """What one process tree does; each is a unit of its own."""
+
+    PRODUCER = "producer"
+    CONSUMER = "consumer"
+    ANALYSIS_PRODUCER = "analysis-producer"
+    ANALYSIS_CONSUMER = "analysis-consumer"
+    BEAT = "beat"
+
+
+class Settings(BaseSettings):
+    """Settings of all worker roles, read from SCORESHEET_* variables."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    broker_url: SecretStr
+    """Redis, where Celery's messages go: redis://, rediss:// or redis+socket://."""
+    visibility_timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    """Redis hands an unacknowledged message out again after this long."""
+
+    api_url: str = "http://127.0.0.1:8000"
+    api_socket: Path | None = None
+    """Unix socket of the API; where set, requests go through it instead of TCP."""
+    worker_token_file: Path | None = None
+    """Holds the bearer token that the API asks of workers."""
+
+    lichess_url: str = "https://lichess.org"
+    lichess_token_file: Path | None = None
+    """Holds a Lichess API token; optional, doubles the speed."""
+    lichess_timeout_seconds: Annotated[float, Field(ge=0.1, le=600)] = 60
+    """Silence after which a connection to Lichess counts as dead."""
+    lichess_deadline_seconds: Annotated[float, Field(ge=1, le=86_400)] = 900
+    """Longest that one request to Lichess may take altogether."""
+    rate_limit_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """Silence after a 429, until the API says how long it shall be."""
+    lock_ttl_seconds: Annotated[float, Field(ge=1, le=600)] = 30
+    """After this long without a heartbeat the Redis lock of the gate to Lichess lapses."""
+    lock_heartbeat_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10
+    gate_wait_seconds: Annotated[float, Field(ge=0, le=600)] = 45
+    """How long a producer waits at a busy gate; longer than the TTL, so that a crash costs no turn."""
+    queue_high_water: Annotated[int, Field(ge=1, le=1_000_000)] = 500
+    """Games waiting in db_queue at which the producer stops reading from Lichess …"""
+    queue_low_water: Annotated[int, Field(ge=0, le=1_000_000)] = 250
+    """… and at which it goes on."""
+    pause_seconds: Annotated[float, Field(ge=0, le=600)] = 60
+    """A pause longer than this ends the request: Lichess shall not hold a stream open for us."""
+
+    state_dir: Path = Path("var/state")
+    """Beat's schedule and the kernel lock of the gate to Lichess."""
+    orchestrator_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    analysis_schedule_seconds: Annotated[int, Field(ge=1, le=86_400)] = 30
+
+    consumer_concurrency: Concurrency = 8
+    analysis_concurrency: Concurrency = 4
+    analysis_time_limit_seconds: Annotated[int, Field(ge=10, le=86_400)] = 1_500
+    """Longest that the analysis of one game may take; then its process is killed."""
+    engine_path: Path = Path("stockfish")
+    """An executable, looked up on PATH if it is a bare name."""
+    engine_hash_mb: Annotated[int, Field(ge=1, le=64)] = 16
+    nodes: Annotated[int, Field(ge=1, le=10**12)] = 100_000
+    """Budget of one position."""
+
+    log_format: LogFormat = LogFormat.AUTO
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @field_validator("broker_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must begin with redis://, rediss:// or redis+socket://")
+        return value
+
+    @field_validator("api_url", "lichess_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http:// or https:// address with a host")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        # Redis would hand a task to a second process while the first still works on it.
+        if self.visibility_timeout_seconds <= 2 * self.longest_task_seconds:
+            raise ValueError(
+                "SCORESHEET_VISIBILITY_TIMEOUT_SECONDS must be more than twice the longest task "
+                f"({self.longest_task_seconds} s: SCORESHEET_ANALYSIS_TIME_LIMIT_SECONDS, or a request to "
+                "Lichess with its wait)"
+            )
+        # Two heartbeats must be able to fail before the lock lapses.
+        if self.lock_ttl_seconds < 3 * self.lock_heartbeat_seconds:
+            raise ValueError(
+                "SCORESHEET_LOCK_TTL_SECONDS must be at least three times SCORESHEET_LOCK_HEARTBEAT_SECONDS"
+            )
+        if self.queue_low_water >= self.queue_high_water:
+            raise ValueError("SCORESHEET_QUEUE_LOW_WATER must be less than SCORESHEET_QUEUE_HIGH_WATER")
+        return self
+
+    @property
+    def fetch_time_limit_seconds(self) -> int:
+        """After this long the process of a fetch is killed: its own deadlines have failed."""
+        return (
+            int(self.gate_wait_seconds + self.lichess_deadline_seconds + self.lichess_timeout_seconds) + 300
+        )
+
+    @property
+    def longest_task_seconds(self) -> int:
+        """The hard limit of the longest task."""
+        return max(self.fetch_time_limit_seconds, self.analysis_time_limit_seconds)
+
+    def worker_token(self) -> SecretStr:
+        """Return the token for the API, or raise ConfigurationError."""
+        if self.worker_token_file is None:
+            raise ConfigurationError("SCORESHEET_WORKER_TOKEN_FILE is not set")
+        return _secret("SCORESHEET_WORKER_TOKEN_FILE", self.worker_token_file)
+
+    def lichess_token(self) -> SecretStr | None:
+        """Return the optional token for Lichess, or raise ConfigurationError if its file can't be read."""
+        if self.lichess_token_file is None:
+            return None
+        return _secret("SCORESHEET_LICHESS_TOKEN_FILE", self.lichess_token_file)
+
+    def check(self, role: Role) -> None:
+        """Raise ConfigurationError, one line, if this role cannot work with these settings on this host."""
+        if time.time() < _CLOCK_SANE_FROM:
+            raise ConfigurationError("the clock of this host stands before 2020")
+        if role is not Role.BEAT:
+            self.worker_token()
+            # The socket itself comes and goes with the API, and the client waits for it.
+            if self.api_socket is not None and not self.api_socket.parent.is_dir():
+                raise ConfigurationError(f"SCORESHEET_API_SOCKET: no folder {self.api_socket.parent}")
+        if role is Role.PRODUCER:
+            self.lichess_token()
+        if role in {Role.PRODUCER, Role.BEAT}:
+            self._check_state_dir()
+
+    def _check_state_dir(self) -> None:
+        if not self.state_dir.is_dir():
+            raise ConfigurationError(f"SCORESHEET_STATE_DIR: no folder {self.state_dir}")
+        if not os.access(self.state_dir, os.W_OK | os.X_OK):
+            raise ConfigurationError(f"SCORESHEET_STATE_DIR: {self.state_dir} is not writable")
+
+
+def _secret(name: str, path: Path) -> SecretStr:
+    try:
+        return read_secret(path)
+    except SecretFileError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """Return the settings of this process, read once, or raise ConfigurationError."""
+    return load_settings(Settings, KNOWN_TO_API)
