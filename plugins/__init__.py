@@ -1,0 +1,1 @@
+"""Computations over analysed games: the contract of their authors, and the built-in ones."""

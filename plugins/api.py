@@ -1,0 +1,193 @@
+"""What must a plugin be, what does it get, and what does it return?
+
+A plugin answers one question about one analysed game. It is a subclass of `Plugin`, named by an entry
+point in the group `scoresheet.plugins` of any installed distribution:
+
+    [project.entry-points."scoresheet.plugins"]
+    largest_swing = "plugins.largest_swing:LargestSwing"
+
+Words in capitals are meant as in RFC 2119.
+
+- A plugin SHALL declare `api_version`, `name`, `version`, `title`, `description` and `result_type`.
+- Its `name` SHALL equal the entry point's name and SHALL be unique among the installed plugins.
+- `version` SHALL grow whenever the same game could yield another result. Each game is then analysed by
+  the new version; nothing is searched again where the stored evaluations suffice.
+- `analyse` SHALL be a pure function of the game: same game, same result. It SHALL NOT read the clock, draw
+  random numbers, open files or sockets, start threads, processes or engines, or keep state between games.
+- `analyse` SHALL return an instance of `result_type`, whose JSON SHALL NOT exceed `MAX_RESULT_BYTES`.
+- `analyse` SHALL cope with a game without moves, with one that ends at any ply, and with missing clocks
+  and missing evaluations of Lichess. It MAY raise any exception: that is stored as the plugin's error for
+  this game, and neither harms other plugins nor other games.
+- A plugin SHALL declare in `needs` what it cannot do without, and MAY use whatever else it gets.
+- A plugin MAY import `plugins.*`, `app.contract` and `chess`, and libraries of its own.
+- Later versions of this module MAY add attributes to `AnalysedGame` and fields, with defaults, to `Needs`;
+  such additions keep `API_VERSION`. Anything that could break a plugin raises it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Generic, TypeVar
+
+import chess
+from pydantic import BaseModel, ConfigDict
+
+from app.contract.games import Color, LichessEvaluation
+from app.contract.positions import Score
+
+__all__ = [
+    "API_VERSION",
+    "MAX_RESULT_BYTES",
+    "AnalysedGame",
+    "Needs",
+    "Plugin",
+    "PluginOutput",
+    "PositionEvaluation",
+    "initial_board",
+    "side_to_move",
+]
+
+API_VERSION = 1
+"""The version of this contract; a plugin declares the one that it was written for."""
+MAX_RESULT_BYTES = 1_000_000
+"""Longest result, as compact JSON in UTF-8."""
+
+
+def initial_board(variant: str, initial_fen: str | None) -> chess.Board:
+    """Return the position before the first move; raises ValueError where the FEN can't be read.
+
+    A FEN that can be read may still be absurd: whoever hands the board to an engine checks it.
+    """
+    return chess.Board(initial_fen or chess.STARTING_FEN, chess960=variant == "chess960")
+
+
+def side_to_move(board: chess.Board) -> Color:
+    """Return whose move it is."""
+    return Color.WHITE if board.turn == chess.WHITE else Color.BLACK
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a plugin can't do without; the defaults suit most."""
+
+    evaluations: bool = True
+    """An engine's evaluation of every position. A plugin that looks only at moves, clocks or Lichess's own
+    evaluations says False: alone, it costs no search."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionEvaluation:
+    """What the engine thinks of one position."""
+
+    score: Score
+    """From White's view. A position in which the game is over has mate 0 (checkmate) or 0 cp (stalemate)."""
+    depth: int
+    """Plies; 0 where the game is over."""
+    nodes: int
+    """Positions searched; 0 where the game is over."""
+    pv: tuple[str, ...]
+    """Best line in UCI notation, best move first, at most 64 plies; empty where the game is over."""
+
+
+@dataclass(frozen=True)
+class AnalysedGame:
+    """A finished game and what is known of its positions. Immutable: all plugins see the same.
+
+    Ply n is the n-th single move, from 1; ply 0 is the initial position.
+    """
+
+    id: str
+    variant: str
+    """"standard", "chess960" or "fromPosition": engines play no other."""
+    initial_fen: str | None
+    """None for the usual starting position."""
+    status: str
+    """How the game ended, in Lichess's words: "mate", "resign", "outoftime", …"""
+    winner: Color | None
+    """None in draws and where nobody won."""
+    uci: tuple[str, ...]
+    """The moves: entry i is ply i + 1. In Chess960 castling is written king takes rook."""
+    clocks_cs: tuple[int, ...] | None = None
+    """Centiseconds left on the mover's clock after each ply; may be shorter or longer than the moves."""
+    lichess_evaluations: tuple[LichessEvaluation, ...] | None = None
+    """Lichess's own evaluations of the positions after each ply, from ply 1; may end before the game does."""
+    evaluations: tuple[PositionEvaluation, ...] = ()
+    """The engine's: entry n belongs to the position after ply n, so there is one more than moves. Empty for a
+    game without moves, and where no plugin of this pass needs them."""
+
+    @property
+    def plies(self) -> int:
+        """Number of moves played, both sides counted."""
+        return len(self.uci)
+
+    @cached_property
+    def starts(self) -> Color:
+        """Who makes the first move."""
+        return side_to_move(initial_board(self.variant, self.initial_fen))
+
+    def mover(self, ply: int) -> Color:
+        """Return who makes the move of a ply (from 1)."""
+        first = self.starts
+        if ply % 2 == 1:
+            return first
+        return Color.BLACK if first is Color.WHITE else Color.WHITE
+
+    @cached_property
+    def moves(self) -> tuple[chess.Move, ...]:
+        """The moves as python-chess knows them, in the order of `uci`."""
+        return tuple(chess.Move.from_uci(uci) for uci in self.uci)
+
+    def boards(self) -> Iterator[chess.Board]:
+        """Yield the position of every ply from 0, one more than moves; each is the caller's own."""
+        board = initial_board(self.variant, self.initial_fen)
+        yield board.copy()
+        for move in self.moves:
+            board.push(move)
+            yield board.copy()
+
+    def board(self, ply: int) -> chess.Board:
+        """Return the position after a ply, with the moves that led there on its stack."""
+        board = initial_board(self.variant, self.initial_fen)
+        for move in self.moves[:ply]:
+            board.push(move)
+        return board
+
+    def san(self, ply: int) -> str:
+        """Return the move of a ply (from 1) in standard algebraic notation."""
+        return self.board(ply - 1).san(self.moves[ply - 1])
+
+
+class PluginOutput(BaseModel):
+    """Base of all results: unknown fields, NaN and infinities are refused; values don't change.
+
+    The field names are the keys of the stored JSON, and with `version` they are a promise to frontends.
+    Say in each field's docstring its unit and, of a score, whose view it takes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+Output = TypeVar("Output", bound=PluginOutput)
+
+
+class Plugin(ABC, Generic[Output]):
+    """One computation over one game. Subclasses take no arguments and keep no state."""
+
+    api_version: ClassVar[int]
+    """The `API_VERSION` that the plugin was written for: a literal, not the constant."""
+    name: ClassVar[str]
+    """Lower-case letters, digits and underscores, at most 64; the key of the results."""
+    version: ClassVar[int]
+    """From 1."""
+    title: ClassVar[str]
+    """For people, in a few words."""
+    description: ClassVar[str]
+    """For people: what the result says, in a sentence or two."""
+    result_type: ClassVar[type[PluginOutput]]
+    """The class that `analyse` returns; its JSON schema documents the result."""
+    needs: ClassVar[Needs] = Needs()
+
+    @abstractmethod
+    def analyse(self, game: AnalysedGame) -> Output:
+        """Compute the result of one game."""
