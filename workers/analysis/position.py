@@ -1,0 +1,51 @@
+"""Which positions may an engine see, in which form, and which need no engine?"""
+
+import chess
+
+from app.contract.positions import Evaluation, Score, position_key
+
+
+class InvalidPosition(Exception):
+    """A position or move that no legal game contains: an engine may crash on it, so none gets to see it."""
+
+    code = "invalid_position"
+
+
+def searchable(board: chess.Board) -> chess.Board:
+    """Return the position as an engine gets it: without history, and without what does not change its worth.
+
+    Two boards with the same position key and halfmove clock yield the same FEN: the move number is 1, and
+    an en passant square is named only where a capture is legal. Raises InvalidPosition.
+    """
+    if type(board) is not chess.Board:
+        raise InvalidPosition(f"variant {type(board).uci_variant} cannot be searched")
+    status = board.status()
+    if status != chess.STATUS_VALID:
+        raise InvalidPosition(f"{board.fen()}: {_faults(status)}")
+    if board.halfmove_clock > 32_767:
+        raise InvalidPosition(f"{board.fen()}: halfmove clock out of range")
+    plain = board.copy(stack=False)
+    plain.fullmove_number = 1
+    if not plain.has_legal_en_passant():
+        plain.ep_square = None
+    return plain
+
+
+def _faults(status: chess.Status) -> str:
+    return ", ".join(
+        flag.name.lower().replace("_", " ") for flag in chess.Status if flag & status and flag.name
+    )
+
+
+def terminal_evaluation(board: chess.Board) -> Evaluation | None:
+    """Return what a finished position is worth, mate 0 or 0 cp in stalemate; None where moves remain."""
+    if any(board.generate_legal_moves()):
+        return None
+    return Evaluation(
+        position_key=position_key(board),
+        halfmove_clock=board.halfmove_clock,
+        score=Score(mate=0) if board.is_check() else Score(cp=0),
+        depth=0,
+        nodes=0,
+        pv=[],
+    )
