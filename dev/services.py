@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,21 +41,27 @@ class Services:
 
 
 @contextmanager
-def open_state(path: Path, report: Callable[[str], None] = print) -> Iterator[StateFolder]:
+def open_state(
+    path: Path,
+    report: Callable[[str], None] = print,
+    needed: Iterable[Path] = (),
+) -> Iterator[StateFolder]:
     """Hold the state folder of a stack for the user that its processes shall run as, making it if need be.
 
-    Raises DevError if another stack has it.
+    `needed` are files that they must be able to read beside the checkout and its programs. Raises DevError if
+    another stack has the folder.
     """
     path = path.absolute()
     path.mkdir(parents=True, exist_ok=True)
-    needed = (
+    readable = (
+        *needed,
         path,
         CHECKOUT / "pyproject.toml",
         Path(sys.executable),
         Path(sys.prefix),
         *(binary.path for binary in vars(find_binaries()).values()),
     )
-    with held_state(path, service_user(needed), report) as state:
+    with held_state(path, service_user(readable), report) as state:
         yield state
 
 
@@ -127,7 +133,7 @@ server_login_retry = 1
         command=(binaries.pgbouncer.path, configuration),
         environment=binaries.pgbouncer.environment,
         ready=lambda: _pool_answers(state.run),
-        stop_signal=signal.SIGINT,  # lets running transactions end; SIGTERM of newer versions waits for clients
+        stop_signal=signal.SIGINT,  # transactions may end; SIGTERM of newer versions waits for clients
         stop_limit=timedelta(seconds=5),
     )
 

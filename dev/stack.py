@@ -24,8 +24,8 @@ _LAST_LINES: Final = 12
 class Stack:
     """The programs of one state folder, running while the context is entered.
 
-    A program starts when those before it are ready. One that dies is restarted, and its name and the cause are
-    reported. Enter it in the main thread.
+    A program starts when those before it are ready. One that dies is restarted, and its name and the cause
+    are reported. Enter it in the main thread.
     """
 
     def __init__(
@@ -33,10 +33,12 @@ class Stack:
         state: StateFolder,
         programs: Sequence[Program],
         report: Callable[[str], None] = print,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._state = state
         self._programs = {program.name: program for program in programs}
         self._report = report
+        self._progress = progress
         self._supervisor = Supervisor(state, programs, self._crashed)
 
     def __enter__(self) -> Self:
@@ -56,6 +58,7 @@ class Stack:
         traceback: TracebackType | None,
     ) -> None:
         """Stop every program in reverse order; no process is left."""
+        self._progress("stopping")
         if killed := self._supervisor.stop():
             self._report(f"killed what did not stop: {', '.join(str(pid) for pid in killed)}")
 
@@ -72,6 +75,7 @@ class Stack:
         for name in names:
             program = self._programs[name]
             ends = self._supervisor.ends(name)
+            self._progress(f"starting {name}")
             self._supervisor.start_program(name)
             for _ in self._attempts(name, program.start_limit):
                 if self._supervisor.ends(name) > ends:
@@ -112,9 +116,13 @@ class Stack:
         """Give supervisor's name of a program's state: RUNNING, STOPPED, EXITED, FATAL and so on."""
         return self._supervisor.state(name)
 
-    def running(self) -> bool:
-        """Tell whether the process runner lives, without which nothing is restarted."""
-        return self._supervisor.running()
+    def watch(self) -> None:
+        """Do nothing while the stack runs, until the caller is interrupted.
+
+        Raises DevError if the process runner itself ends, without which nothing is restarted.
+        """
+        self._supervisor.wait()
+        raise DevError("supervisord died; everything stops")
 
     def log_path(self, name: str) -> Path:
         """Give the file with all that a program printed, this run's and earlier ones'."""

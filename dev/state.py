@@ -16,7 +16,7 @@ from dev.errors import DevError
 from dev.identity import ServiceUser
 from dev.leftovers import SessionRecord
 
-__all__ = ["StateFolder", "held_state"]
+__all__ = ["StateFolder", "held_state", "run_folder"]
 
 # A socket's address holds 107 bytes; the longest name is supervisor's, which appends its pid for a moment.
 _LONGEST_SOCKETS_PATH: Final = 107 - len("/supervisor.sock.4194304")
@@ -69,14 +69,7 @@ class StateFolder:
     @property
     def run(self) -> Path:
         """The sockets: in the state folder, or below /tmp where its path is too long for a socket."""
-        near = self.path / "run"
-        return near if len(os.fsencode(near)) <= _LONGEST_SOCKETS_PATH else self._far_run
-
-    @property
-    def _far_run(self) -> Path:
-        # Told by the path alone, so that the next run, and a person, finds the same folder.
-        name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
-        return Path("/tmp") / f"scoresheet-{self.user.uid}-{name}"  # noqa: S108 (`make` refuses a stranger's)
+        return run_folder(self.path, self.user.uid)
 
     @property
     def session(self) -> Path:
@@ -88,11 +81,21 @@ class StateFolder:
         shutil.rmtree(self.run, ignore_errors=True)
 
 
+def run_folder(state: Path, uid: int) -> Path:
+    """Tell where the stack of a user on a state folder has its sockets."""
+    near = state / "run"
+    if len(os.fsencode(near)) <= _LONGEST_SOCKETS_PATH:
+        return near
+    # Told by the path alone, so that the next run, and a person, finds the same folder.
+    name = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
+    return Path("/tmp") / f"scoresheet-{uid}-{name}"  # noqa: S108 (StateFolder.make refuses a stranger's)
+
+
 @contextmanager
 def held_state(path: Path, user: ServiceUser, report: Callable[[str], None]) -> Iterator[StateFolder]:
     """Hold a state folder for one stack; the kernel lets it go when the holder dies.
 
-    What an earlier run left alive is ended first. Raises DevError, naming the holder, if another process has it.
+    What an earlier run left alive is ended first. Raises DevError, naming the holder, if there is one.
     """
     path.mkdir(parents=True, exist_ok=True)
     state = StateFolder(path, user)

@@ -1,8 +1,8 @@
 """How are the programs of a stack run, by supervisor?
 
-One supervisord per stack, in a session of its own (Ctrl-C reaches only us, and we stop it in order), driven by
-XML-RPC on a unix socket. Its log is its standard output, which tells every start and end of a program with the
-cause.
+One supervisord per stack, in a session of its own (Ctrl-C reaches only us, and we stop it in order), driven
+by XML-RPC on a unix socket. Its log is its standard output, which tells every start and end of a program with
+the cause.
 """
 
 import os
@@ -26,15 +26,18 @@ from dev.errors import DevError
 from dev.leftovers import SessionRecord
 from dev.paths import CHECKOUT
 from dev.program import Program, Restart
-from dev.state import StateFolder
+from dev.state import StateFolder, run_folder
 
-__all__ = ["Ended", "Supervisor"]
+__all__ = ["Ended", "Supervisor", "program_states"]
 
 # What our processes see of the environment of whoever starts the stack: nothing secret, nothing surprising.
 _PASSED_ON: Final = (
     "PATH", "TZ", "LOCALE_ARCHIVE",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE",
+    "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy",
 )  # fmt: skip
+
+_SOCKET: Final = "supervisor.sock"
 
 _STARTED: Final = re.compile(r"spawned: '(?P<name>[^']+)' with pid (?P<pid>\d+)")
 _ENDED: Final = re.compile(r"(?P<how>exited|stopped): (?P<name>\S+) \((?P<cause>[^;)]*)")
@@ -91,7 +94,7 @@ class Supervisor:
 
     @property
     def _socket(self) -> Path:
-        return self._state.run / "supervisor.sock"
+        return self._state.run / _SOCKET
 
     def start(self) -> None:
         """Start supervisord, no program yet; returns when it answers.
@@ -142,9 +145,10 @@ class Supervisor:
         self._state.session.unlink(missing_ok=True)
         return killed
 
-    def running(self) -> bool:
-        """Tell whether supervisord itself lives."""
-        return self._process is not None and self._process.poll() is None
+    def wait(self) -> None:
+        """Wait until supervisord ends."""
+        if self._process is not None:
+            self._process.wait()
 
     def start_program(self, name: str) -> None:
         """Start a program that does not run; returns when its process exists."""
@@ -182,17 +186,7 @@ class Supervisor:
         return cast("Mapping[str, object]", self._call("getProcessInfo", name))
 
     def _call(self, method: str, *arguments: object) -> object:
-        # The transport keeps one connection that is not shared between threads: each call opens its own.
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport)
-        try:
-            return getattr(proxy.supervisor, method)(*arguments)
-        except xmlrpc.client.Fault as fault:
-            raise DevError(f"supervisor: {method}{arguments}: {fault.faultString}") from fault
-        except OSError as error:
-            raise DevError(f"supervisor does not answer: {error}") from error
-        finally:
-            transport.close()
+        return _call(self._socket, method, *arguments)
 
     def _read(self) -> None:
         if self._process is None or self._process.stdout is None:
@@ -232,6 +226,31 @@ class Supervisor:
             _end_group(pid)
         if crashed and not restarts:
             self._on_crash(end, False)  # noqa: FBT003 (as above)
+
+
+def program_states(folder: Path) -> list[tuple[str, str, str]] | None:
+    """Give name, state and a description of each program of the stack on a state folder; None if none runs."""
+    try:
+        owner = (folder / "supervisor").stat().st_uid
+        answer = _call(run_folder(folder.absolute(), owner) / _SOCKET, "getAllProcessInfo")
+    except (DevError, FileNotFoundError):
+        return None
+    programs = cast("list[dict[str, str]]", answer)
+    return [(program["name"], program["statename"], program["description"]) for program in programs]
+
+
+def _call(socket: Path, method: str, *arguments: object) -> object:
+    # The transport keeps one connection that is not shared between threads: each call opens its own.
+    transport = SupervisorTransport(None, None, f"unix://{socket}")
+    proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport)
+    try:
+        return getattr(proxy.supervisor, method)(*arguments)
+    except xmlrpc.client.Fault as fault:
+        raise DevError(f"supervisor: {method}{arguments}: {fault.faultString}") from fault
+    except OSError as error:
+        raise DevError(f"supervisor does not answer: {error}") from error
+    finally:
+        transport.close()
 
 
 def _end(name: str, cause: str, *, asked: bool) -> Ended:
@@ -325,7 +344,7 @@ def _quoted(value: str) -> str:
 
 
 def _plain(title: str, value: str) -> str:
-    """Write a value so that supervisor reads it back as it is: `%` expands, and ` ;` or ` #` begins a comment."""
+    """Write a value so that supervisor reads it back: `%` expands, and ` ;` or ` #` begins a comment."""
     if "\n" in value or " ;" in value or " #" in value:
         raise DevError(f"supervisor can't pass on a line break, ' ;' or ' #' in {title}: {value}")
     return value.replace("%", "%%")

@@ -59,13 +59,14 @@ def postgres(state: StateFolder, binaries: Binaries) -> Program:
 
 
 def _create(state: StateFolder, binaries: Binaries, data: Path) -> None:
-    # Complete or absent: an interrupted set-up leaves only the unfinished folder, which the next one replaces.
+    # Complete or absent: an interrupted set-up leaves the unfinished folder, which the next one replaces.
     unfinished = state.path / "postgres.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     state.make(unfinished)
     initdb = (
-        binaries.initdb.path, "--pgdata", unfinished, "--username", SUPERUSER, "--auth", "peer", "--data-checksums",
+        binaries.initdb.path, "--pgdata", unfinished, "--username", SUPERUSER, "--auth", "peer",
         "--encoding", "UTF8", "--no-locale", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
+        "--data-checksums",
     )  # fmt: skip
     _run(state, initdb, binaries.initdb.environment)
     single = (binaries.postgres.path, "--single", "-D", unfinished, "postgres")
@@ -111,7 +112,7 @@ def _configure(state: StateFolder, data: Path) -> None:
     }
     lines = {
         "postgresql.conf": [f"{name} = '{value}'" for name, value in settings.items()],
-        # Whoever can open the socket is one of these users of the system, and is told which roles that may be.
+        # Whoever can open the socket is one of these users of the system, who may be any of our roles.
         "pg_hba.conf": ["local all all peer map=stack"],
         "pg_ident.conf": [
             f"stack {user} {role}"
