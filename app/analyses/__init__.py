@@ -1,0 +1,1 @@
+"""Analyses of games: what waits, who holds it, what came out."""

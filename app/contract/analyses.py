@@ -15,6 +15,8 @@ Nodes = Annotated[int, Field(ge=1, le=10**12)]
 
 
 class AnalysisState(StrEnum):
+    """Where the analysis of a game stands."""
+
     PENDING = "pending"
     """Waits, or waits again after a failed attempt."""
     RUNNING = "running"
@@ -27,6 +29,8 @@ class AnalysisState(StrEnum):
 
 
 class AnalysisPriority(StrEnum):
+    """Which games go first."""
+
     ROUTINE = "routine"
     REQUESTED = "requested"
     """A user asked: goes before the rest."""
@@ -117,6 +121,8 @@ class AnalysisFailure(WireModel):
 
 
 class LeaseRenewal(WireModel):
+    """A worker is still at it: the lease starts anew."""
+
     fence: PositiveBigInt
 
 

@@ -13,6 +13,8 @@ MAX_PLIES = 6_000
 
 
 class Color(StrEnum):
+    """A side of the board."""
+
     WHITE = "white"
     BLACK = "black"
 
@@ -30,15 +32,23 @@ class GameResult(StrEnum):
 # Values of Lichess (lichess-org/api @ f59dc80). A game whose value is not among them is stored with
 # the value as it came and a flag: new ones appear without notice.
 KNOWN_VARIANTS = frozenset(
-    "standard chess960 crazyhouse antichess atomic horde kingOfTheHill racingKings threeCheck fromPosition".split()
+    {
+        *("standard", "chess960", "fromPosition"),
+        *("crazyhouse", "antichess", "atomic", "horde", "kingOfTheHill", "racingKings", "threeCheck"),
+    }
 )
 ANALYSABLE_VARIANTS = frozenset({"standard", "chess960", "fromPosition"})
-KNOWN_SPEEDS = frozenset("ultraBullet bullet blitz rapid classical correspondence".split())
+KNOWN_SPEEDS = frozenset({"ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"})
 UNFINISHED_STATUSES = frozenset({"created", "started"})
-DRAWN_STATUSES = frozenset({"draw", "stalemate", "insufficientMaterialClaim"})
+DRAW_STATUSES = frozenset(
+    {"draw", "stalemate", "insufficientMaterialClaim", "timeout", "outoftime", "variantEnd", "cheat"}
+)
+"""Where one of these has no winner, the game was drawn (a flag falls against bare king, …)."""
 KNOWN_STATUSES = frozenset(
-    "created started aborted mate resign stalemate timeout draw outoftime cheat noStart "
-    "unknownFinish insufficientMaterialClaim variantEnd".split()
+    {
+        *("created", "started", "aborted", "mate", "resign", "stalemate", "timeout", "draw", "outoftime"),
+        *("cheat", "noStart", "unknownFinish", "insufficientMaterialClaim", "variantEnd"),
+    }
 )
 
 
@@ -71,6 +81,8 @@ class PlayerSide(WireModel):
 
 
 class Opening(WireModel):
+    """How Lichess names the opening, and the ply up to which the game follows it."""
+
     eco: Text
     name: Text
     ply: Ply
@@ -148,9 +160,9 @@ class GameRecord(WireModel):
     moves: Moves
     evaluations: list[LichessEvaluation] | None = Field(default=None, max_length=MAX_PLIES)
     """Lichess's own, one a ply from ply 1; may end before the game does."""
-    flags: list[Text] = Field(default=[], max_length=100)
+    flags: list[Text] = Field(default_factory=list, max_length=100)
     """What was not understood: "unknown_variant", "unknown_status", "unknown_field:xyz", …; sorted."""
-    extra: dict[str, Json] = {}
+    extra: dict[str, Json] = Field(default_factory=dict, max_length=100)
     """Fields of the export that Scoresheet does not know yet, as they came."""
 
     @property

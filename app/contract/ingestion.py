@@ -15,6 +15,8 @@ STORE_BATCH_MAX = 100
 
 
 class FetchKind(StrEnum):
+    """What a request asks Lichess for."""
+
     STREAM = "stream"
     """A player's games by date, oldest first."""
     IDS = "ids"
@@ -64,7 +66,7 @@ class FetchPlan(WireModel):
     since_ms: PositiveBigInt | None = None
     """Inclusive lower bound of createdAt in epoch milliseconds; None asks from the beginning."""
     max_games: Annotated[int, Field(ge=1)]
-    ids: list[GameId] = Field(default=[], max_length=EXPORT_BY_ID_MAX)
+    ids: list[GameId] = Field(default_factory=list, max_length=EXPORT_BY_ID_MAX)
 
 
 class FetchAnswer(WireModel):
@@ -101,6 +103,8 @@ class GarbledLine(WireModel):
 
 
 class GarbledVerdict(StrEnum):
+    """What the producer does about a garbled line."""
+
     STOP = "stop"
     """End the run here as cut: the next one reads the line again, in case it was a fault on the way."""
     REFUSED = "refused"
@@ -108,6 +112,8 @@ class GarbledVerdict(StrEnum):
 
 
 class GarbledAnswer(WireModel):
+    """The API's decision on a garbled line."""
+
     verdict: GarbledVerdict
 
 
@@ -148,6 +154,8 @@ class Observation(WireModel):
 
 
 class Observations(WireModel):
+    """What consumers made of some lines."""
+
     observations: Annotated[list[Observation], Field(min_length=1, max_length=STORE_BATCH_MAX)]
 
 

@@ -1,0 +1,1 @@
+"""The ledger of what was seen at Lichess, stored and refused."""

@@ -10,6 +10,8 @@ import structlog
 
 
 class LogFormat(StrEnum):
+    """How a log line looks."""
+
     AUTO = "auto"
     """Pretty on a terminal, JSON elsewhere."""
     JSON = "json"

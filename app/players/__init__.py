@@ -1,0 +1,1 @@
+"""Tracked accounts and their sync state."""

@@ -1,0 +1,1 @@
+"""Evaluations of positions, by position and provenance."""

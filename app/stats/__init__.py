@@ -1,0 +1,1 @@
+"""What a player's games add up to."""

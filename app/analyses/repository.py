@@ -1,0 +1,223 @@
+"""Where do the analyses of games stand?"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.analyses import AnalysisPriority, AnalysisState, PluginId
+from app.contract.analyses import PluginResult as PluginResultMessage
+from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
+
+OPEN = (AnalysisState.PENDING, AnalysisState.RUNNING)
+
+
+class LockedAnalysis(NamedTuple):
+    """A game's analysis, locked until the end of the transaction."""
+
+    analysis: GameAnalysis
+    game: Game
+
+
+async def put(
+    session: AsyncSession, game_id: int, created_at: datetime, state: AnalysisState, *, void: bool
+) -> None:
+    """Enter a finished game; with `void` its present analysis starts anew."""
+    statement = insert(GameAnalysis).values(game_id=game_id, created_at=created_at, state=state)
+    if not void:
+        await session.execute(statement.on_conflict_do_nothing())
+        return
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["game_id"],
+            # The fence moves on: a worker that still analyses the old moves may not report.
+            set_={"state": state, "fence": GameAnalysis.fence + 1, **FRESH},
+        )
+    )
+    await session.execute(delete(PluginResult).where(PluginResult.game_id == game_id))
+
+
+FRESH: dict[str, Any] = {
+    "attempts": 0,
+    "not_before": None,
+    "lease_until": None,
+    "worker": None,
+    "error_code": None,
+    "error": None,
+}
+"""Values of an analysis that nobody has tried yet."""
+
+
+async def fail_exhausted(session: AsyncSession, max_attempts: int) -> Sequence[int]:
+    """Fail the games whose last allowed worker vanished without a word; return their ids."""
+    statement = (
+        update(GameAnalysis)
+        .where(
+            GameAnalysis.state == AnalysisState.RUNNING,
+            GameAnalysis.lease_until < func.now(),
+            GameAnalysis.attempts >= max_attempts,
+        )
+        .values(
+            state=AnalysisState.FAILED,
+            error_code="worker_lost",
+            error=func.concat("the worker vanished in each of ", GameAnalysis.attempts, " attempts"),
+        )
+        .returning(GameAnalysis.game_id)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
+async def pending(session: AsyncSession, plugins: Sequence[PluginId], limit: int) -> list[str]:
+    """Return ids of games to analyse: requested ones first, then by date, the newest first."""
+    waiting = or_(
+        and_(
+            GameAnalysis.state == AnalysisState.PENDING,
+            or_(GameAnalysis.not_before.is_(None), GameAnalysis.not_before <= func.now()),
+        ),
+        and_(GameAnalysis.state == AnalysisState.RUNNING, GameAnalysis.lease_until < func.now()),
+    )
+    # "requested" sorts before "routine".
+    query = (
+        select(Game.source_id)
+        .join(GameAnalysis, GameAnalysis.game_id == Game.id)
+        .where(GameAnalysis.state.in_(OPEN), waiting)
+        .order_by(GameAnalysis.priority, GameAnalysis.created_at.desc())
+        .limit(limit)
+    )
+    ids = list((await session.execute(query)).scalars())
+    if len(ids) == limit or not plugins:
+        return ids
+    lacking = (
+        select(Game.source_id)
+        .join(GameAnalysis, GameAnalysis.game_id == Game.id)
+        .where(GameAnalysis.state == AnalysisState.DONE, or_(*(_lacks(plugin) for plugin in plugins)))
+        .order_by(GameAnalysis.created_at.desc())
+        .limit(limit - len(ids))
+    )
+    return ids + list((await session.execute(lacking)).scalars())
+
+
+def _lacks(plugin: PluginId) -> ColumnElement[bool]:
+    return ~exists().where(
+        PluginResult.game_id == GameAnalysis.game_id,
+        PluginResult.plugin == plugin.name,
+        PluginResult.version == plugin.version,
+        PluginResult.result.is_not(None),
+    )
+
+
+async def lock(session: AsyncSession, source_id: str) -> LockedAnalysis | None:
+    """Return the analysis of a game, locked; None for a game that is unknown or unfinished."""
+    query = (
+        select(GameAnalysis, Game)
+        .join(Game, Game.id == GameAnalysis.game_id)
+        .where(Game.source == "lichess", Game.source_id == source_id)
+        .with_for_update(of=GameAnalysis)
+        .execution_options(populate_existing=True)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else LockedAnalysis(row[0], row[1])
+
+
+async def moves(session: AsyncSession, game_id: int) -> GameMoves:
+    """Return the moves of a game."""
+    return await session.get_one(GameMoves, game_id)
+
+
+async def plugins_with_result(session: AsyncSession, game_id: int) -> set[tuple[str, int]]:
+    """Return name and version of the plugins that have a result (not an error) for a game."""
+    query = select(PluginResult.plugin, PluginResult.version).where(
+        PluginResult.game_id == game_id, PluginResult.result.is_not(None)
+    )
+    return {(row[0], row[1]) for row in await session.execute(query)}
+
+
+async def put_results(
+    session: AsyncSession,
+    game_id: int,
+    results: Sequence[PluginResultMessage],
+    engine_id: int,
+    budget_nodes: int,
+) -> None:
+    """Store results and errors, one row a plugin and version; no error ever replaces a result."""
+    for item in sorted(results, key=lambda item: (item.plugin.name, item.plugin.version)):
+        statement = insert(PluginResult).values(
+            game_id=game_id,
+            plugin=item.plugin.name,
+            version=item.plugin.version,
+            result=item.result,
+            error=item.error,
+            engine_id=engine_id,
+            budget_nodes=budget_nodes,
+        )
+        new = statement.excluded
+        await session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["game_id", "plugin", "version"],
+                set_={
+                    "result": new.result,
+                    "error": new.error,
+                    "engine_id": new.engine_id,
+                    "budget_nodes": new.budget_nodes,
+                    "computed_at": func.now(),
+                },
+                where=or_(PluginResult.result.is_(None), new.result.is_not(None))
+                & (
+                    PluginResult.result.is_distinct_from(new.result)
+                    | PluginResult.error.is_distinct_from(new.error)
+                ),
+            )
+        )
+
+
+async def page(
+    session: AsyncSession, state: AnalysisState, after: tuple[datetime, int] | None, limit: int
+) -> Sequence[tuple[GameAnalysis, str]]:
+    """Return analyses in a state with their game's source id, the newest games first."""
+    query = (
+        select(GameAnalysis, Game.source_id)
+        .join(Game, Game.id == GameAnalysis.game_id)
+        .where(GameAnalysis.state == state)
+        .order_by(GameAnalysis.created_at.desc(), GameAnalysis.game_id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(
+            tuple_(GameAnalysis.created_at, GameAnalysis.game_id)
+            < tuple_(literal(after[0]), literal(after[1]))
+        )
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def retry_failed(session: AsyncSession, ids: Sequence[str] | None) -> int:
+    """Make failed analyses pending again; return how many."""
+    statement = (
+        update(GameAnalysis)
+        .where(GameAnalysis.state == AnalysisState.FAILED)
+        .values(state=AnalysisState.PENDING, priority=AnalysisPriority.REQUESTED, **FRESH)
+        .returning(GameAnalysis.game_id)
+    )
+    if ids is not None:
+        statement = statement.where(GameAnalysis.game_id.in_(select(Game.id).where(Game.source_id.in_(ids))))
+    return len((await session.execute(statement)).all())
+
+
+async def lease(session: AsyncSession, analysis: GameAnalysis, seconds: int, worker: str) -> None:
+    """Give a game to a worker under a new fence; the database's clock counts."""
+    analysis.state = AnalysisState.RUNNING
+    analysis.fence += 1
+    analysis.worker = worker
+    await session.flush()
+    await renew(session, analysis, seconds)
+
+
+async def renew(session: AsyncSession, analysis: GameAnalysis, seconds: int) -> None:
+    """Start the lease anew."""
+    await session.execute(
+        update(GameAnalysis)
+        .where(GameAnalysis.game_id == analysis.game_id)
+        .values(lease_until=func.now() + literal(timedelta(seconds=seconds)))
+    )

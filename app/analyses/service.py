@@ -1,0 +1,208 @@
+"""Which games wait for analysis, who may work on one, and what becomes of the work?"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.analyses import repository
+from app.analyses.repository import LockedAnalysis
+from app.contract.analyses import (
+    AnalysisClaim,
+    AnalysisClaimRequest,
+    AnalysisFailure,
+    AnalysisPriority,
+    AnalysisResults,
+    AnalysisState,
+    PendingRequest,
+    PluginId,
+)
+from app.contract.games import LichessEvaluation
+from app.db.models import GameAnalysis
+from app.errors import NotClaimable, NotFound, StaleFence
+from app.positions import repository as positions
+from app.settings import Settings
+
+_LOG = structlog.get_logger(__name__)
+_RETRY_WAIT_MAX = timedelta(hours=6)
+
+
+async def game_stored(
+    session: AsyncSession, game_id: int, created_at: datetime, *, analysable: bool, moves_changed: bool
+) -> None:
+    """Enter a finished game that was stored or changed; other moves void what was analysed."""
+    state = AnalysisState.PENDING if analysable else AnalysisState.UNSUPPORTED
+    await repository.put(session, game_id, created_at, state, void=moves_changed)
+
+
+async def pending(session: AsyncSession, settings: Settings, request: PendingRequest) -> list[str]:
+    """Return games that lack a result of one of the plugins and that nobody holds."""
+    for game_id in await repository.fail_exhausted(session, settings.analysis_attempts):
+        _LOG.error("analysis_failed", game_id=game_id, code="worker_lost")
+    return await repository.pending(session, request.plugins, request.limit)
+
+
+async def claim(
+    session: AsyncSession, settings: Settings, source_id: str, request: AnalysisClaimRequest
+) -> AnalysisClaim:
+    """Lease a game to a worker; raises NotClaimable where there is nothing to do or somebody is at it."""
+    locked = await _locked(session, source_id)
+    analysis, game = locked
+    lacking = await _lacking(session, analysis, request.plugins)
+    _check_claimable(analysis, lacking, settings)
+    if analysis.state is AnalysisState.DONE:
+        analysis.attempts = 0
+    analysis.attempts += 1
+    await repository.lease(session, analysis, settings.analysis_lease_seconds, request.worker)
+    moves = await repository.moves(session, game.id)
+    engine_id = await positions.engine_id(session, request.engine)
+    return AnalysisClaim(
+        id=game.source_id,
+        fence=analysis.fence,
+        lease_seconds=settings.analysis_lease_seconds,
+        attempt=analysis.attempts,
+        variant=game.variant,
+        initial_fen=game.initial_fen,
+        status=game.status,
+        winner=game.winner,
+        uci=moves.uci or [],
+        clocks_cs=moves.clocks_cs,
+        lichess_evaluations=None
+        if moves.source_evaluations is None
+        else [LichessEvaluation.model_validate(item) for item in moves.source_evaluations],
+        plugins=lacking,
+        evaluations=await positions.known(session, moves.position_keys or [], engine_id, request.nodes),
+    )
+
+
+async def renew(session: AsyncSession, settings: Settings, source_id: str, fence: int) -> None:
+    """Start a worker's lease anew; raises StaleFence."""
+    analysis, _ = await _held(session, source_id, fence)
+    await repository.renew(session, analysis, settings.analysis_lease_seconds)
+
+
+async def hand_back(session: AsyncSession, source_id: str, fence: int) -> None:
+    """Take a game back from a worker that stops, without counting the attempt; raises StaleFence."""
+    analysis, _ = await _held(session, source_id, fence)
+    analysis.state = AnalysisState.PENDING
+    analysis.attempts -= 1
+    analysis.lease_until = None
+
+
+async def store_results(
+    session: AsyncSession, settings: Settings, source_id: str, results: AnalysisResults
+) -> AnalysisState:
+    """Store all that a pass found and close the lease; raises StaleFence.
+
+    A plugin that failed costs an attempt; evaluations and the other plugins' results are kept. Idempotent.
+    """
+    analysis, game = await _locked(session, source_id)
+    if analysis.fence == results.fence and analysis.state is not AnalysisState.RUNNING:
+        return analysis.state
+    _check_fence(analysis, results.fence)
+    engine_id = await positions.engine_id(session, results.engine)
+    await positions.add(session, results.evaluations, engine_id, results.nodes)
+    await repository.put_results(session, game.id, results.results, engine_id, results.nodes)
+    analysis.engine_id = engine_id
+    analysis.budget_nodes = results.nodes
+    failed = [item for item in results.results if item.error is not None]
+    if failed:
+        names = ", ".join(item.plugin.name for item in failed)
+        _fail(analysis, settings, "plugin_failed", f"{names}: {failed[0].error}", permanent=False)
+    else:
+        analysis.state = AnalysisState.DONE
+        analysis.priority = AnalysisPriority.ROUTINE
+        analysis.analysed_at = datetime.now(UTC)
+        _set(analysis, error_code=None, error=None, not_before=None)
+    analysis.lease_until = None
+    return analysis.state
+
+
+async def store_failure(
+    session: AsyncSession, settings: Settings, source_id: str, failure: AnalysisFailure
+) -> AnalysisState:
+    """Close a lease without results: the game waits for its next attempt or is failed. Idempotent."""
+    analysis, _ = await _locked(session, source_id)
+    if analysis.fence == failure.fence and analysis.state is not AnalysisState.RUNNING:
+        return analysis.state
+    _check_fence(analysis, failure.fence)
+    _fail(analysis, settings, failure.code, failure.detail, permanent=failure.permanent)
+    _LOG.warning(
+        "analysis_attempt_failed",
+        game=source_id,
+        code=failure.code,
+        attempt=analysis.attempts,
+        state=analysis.state.value,
+    )
+    return analysis.state
+
+
+async def request(session: AsyncSession, source_id: str) -> AnalysisState:
+    """Move a game to the front, a failed one with fresh attempts; raises NotFound."""
+    analysis, _ = await _locked(session, source_id)
+    if analysis.state is AnalysisState.FAILED:
+        analysis.state = AnalysisState.PENDING
+        _set(analysis, **repository.FRESH)
+    if analysis.state in repository.OPEN:
+        analysis.priority = AnalysisPriority.REQUESTED
+        analysis.not_before = None
+    return analysis.state
+
+
+async def _locked(session: AsyncSession, source_id: str) -> LockedAnalysis:
+    locked = await repository.lock(session, source_id)
+    if locked is None:
+        raise NotFound(f"there is no finished game {source_id}")
+    return locked
+
+
+async def _held(session: AsyncSession, source_id: str, fence: int) -> LockedAnalysis:
+    locked = await _locked(session, source_id)
+    _check_fence(locked.analysis, fence)
+    return locked
+
+
+def _check_fence(analysis: GameAnalysis, fence: int) -> None:
+    # A lease that has run out still counts as long as nobody else took the game.
+    if analysis.fence != fence or analysis.state is not AnalysisState.RUNNING:
+        raise StaleFence(f"the lease with fence {fence} is gone")
+
+
+async def _lacking(
+    session: AsyncSession, analysis: GameAnalysis, plugins: Sequence[PluginId]
+) -> list[PluginId]:
+    present = await repository.plugins_with_result(session, analysis.game_id)
+    return [plugin for plugin in plugins if (plugin.name, plugin.version) not in present]
+
+
+def _check_claimable(analysis: GameAnalysis, lacking: Sequence[PluginId], settings: Settings) -> None:
+    now = datetime.now(UTC)
+    state = analysis.state
+    if state is AnalysisState.RUNNING and (analysis.lease_until is None or analysis.lease_until > now):
+        raise NotClaimable(f"leased to {analysis.worker}")
+    if state is AnalysisState.RUNNING and analysis.attempts >= settings.analysis_attempts:
+        raise NotClaimable("no attempts left")
+    if state is AnalysisState.PENDING and analysis.not_before is not None and analysis.not_before > now:
+        raise NotClaimable(f"waits until {analysis.not_before.isoformat()}")
+    if state is AnalysisState.DONE and not lacking:
+        raise NotClaimable("no result is lacking")
+    if state in (AnalysisState.FAILED, AnalysisState.UNSUPPORTED):
+        raise NotClaimable(f"the game is {state.value}")
+
+
+def _fail(analysis: GameAnalysis, settings: Settings, code: str, detail: str, *, permanent: bool) -> None:
+    analysis.error_code = code
+    analysis.error = detail
+    analysis.lease_until = None
+    if permanent or analysis.attempts >= settings.analysis_attempts:
+        analysis.state = AnalysisState.FAILED
+        return
+    analysis.state = AnalysisState.PENDING
+    wait = timedelta(seconds=settings.analysis_retry_seconds) * 2 ** (analysis.attempts - 1)
+    analysis.not_before = datetime.now(UTC) + min(wait, _RETRY_WAIT_MAX)
+
+
+def _set(analysis: GameAnalysis, **values: object) -> None:
+    for name, value in values.items():
+        setattr(analysis, name, value)

@@ -1,0 +1,63 @@
+"""How does the API hint to the workers that there is something to do?"""
+
+import structlog
+from celery import Celery
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from app.contract.names import QUEUE_OF_TASK, TaskName
+from app.settings import Settings
+
+_LOG = structlog.get_logger(__name__)
+_TIMEOUT_SECONDS = 2
+
+
+class Broker:
+    """Sends Celery messages by name: hints only, since all work can be found in PostgreSQL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._celery = Celery(
+            "scoresheet-api", broker=settings.broker_url.get_secret_value(), set_as_current=False
+        )
+        self._celery.conf.update(
+            task_ignore_result=True,
+            task_serializer="json",
+            broker_transport_options={
+                "socket_timeout": _TIMEOUT_SECONDS,
+                "socket_connect_timeout": _TIMEOUT_SECONDS,
+            },
+        )
+
+    async def hint(self, task: TaskName, *args: str) -> None:
+        """Send a task after the request's commit; a broker that is away is logged, not raised."""
+        try:
+            await run_in_threadpool(self._send, task, args)
+        except (OSError, self._celery.connection_for_write().connection_errors) as error:  # type: ignore[misc]
+            _LOG.warning("hint_not_sent", task=task.value, error=str(error))
+
+    async def is_up(self) -> bool:
+        """Tell whether the broker answers."""
+        return await run_in_threadpool(self._ping)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._celery.close()
+
+    def _send(self, task: TaskName, args: tuple[str, ...]) -> None:
+        self._celery.send_task(
+            task.value, args=args, queue=QUEUE_OF_TASK[task].value, retry=False, ignore_result=True
+        )
+
+    def _ping(self) -> bool:
+        with self._celery.connection_for_write() as connection:
+            try:
+                connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
+            except connection.connection_errors:
+                return False
+            return True
+
+
+def broker_of(request: Request) -> Broker:
+    """Return the broker of the running application (a dependency)."""
+    broker: Broker = request.app.state.broker
+    return broker

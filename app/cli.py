@@ -1,0 +1,154 @@
+"""How is the API started, the schema migrated and a token made, from the command line?"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+import uvicorn
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import settings as app_settings
+from app.access import repository as tokens
+from app.access.service import Scope, new_secret, put_token, revoke_token
+from app.db import migrate
+from app.db.session import create_engine, create_sessions
+from app.errors import AppError
+from app.kit.environment import EX_CONFIG, ConfigurationError
+from app.kit.logging import configure_logging
+from app.kit.secret_file import SecretFileError, read_secret
+from app.main import create_app
+from app.settings import Settings
+
+_LOG = structlog.get_logger(__name__)
+_STOP_SECONDS = 10
+"""How long requests under way may take to end when the API stops."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status: 0, 1 (one line says why), or 78 for a wrong configuration."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = app_settings.load()
+        configure_logging(settings.log_format, settings.log_level)
+        status: int = arguments.run(settings, arguments)
+    except ConfigurationError as error:
+        _say(f"scoresheet {arguments.command}: {error}")
+        return EX_CONFIG
+    except (AppError, SecretFileError, OperationalError, OSError, ValueError) as error:
+        _say(f"scoresheet {arguments.command}: {' '.join(str(error).split())}")
+        return 1
+    return status
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201  the command line's own voice
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scoresheet", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the API")
+    serve.set_defaults(run=_serve)
+
+    migration = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migration.add_argument(
+        "--check", action="store_true", help="migrate, then fail if database and models differ"
+    )
+    migration.set_defaults(run=_migrate)
+
+    token = commands.add_parser("token", help="make, list and revoke bearer tokens")
+    actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a token and print it, once; replaces one of that name")
+    create.add_argument("name")
+    create.add_argument("--scope", action="append", required=True, type=Scope, choices=list(Scope))
+    create.add_argument("--days", type=int, help="until it expires; never, if left out")
+    create.add_argument(
+        "--from-file", type=Path, metavar="FILE", help="take the token from FILE, print nothing"
+    )
+    create.set_defaults(run=_token_create)
+    listing = actions.add_parser("list", help="list tokens: name, scopes, expiry")
+    listing.set_defaults(run=_token_list)
+    revoke = actions.add_parser("revoke", help="make a token invalid")
+    revoke.add_argument("name")
+    revoke.set_defaults(run=_token_revoke)
+    return parser
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    socket = settings.api_socket
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        uds=None if socket is None else str(socket),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    uvicorn.Server(config).run()
+    return os.EX_OK
+
+
+def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    revision = migrate.migrate(settings)
+    _LOG.info("schema_current", revision=revision)
+    if arguments.check and (found := migrate.differences(settings)):
+        for difference in found:
+            _say(f"models and migrations differ: {difference}")
+        return 1
+    return os.EX_OK
+
+
+def _token_create(settings: Settings, arguments: argparse.Namespace) -> int:
+    secret = new_secret() if arguments.from_file is None else read_secret(arguments.from_file)
+    expires_at = None if arguments.days is None else datetime.now(UTC) + timedelta(days=arguments.days)
+
+    async def create(session: AsyncSession) -> None:
+        await put_token(session, arguments.name, secret, arguments.scope, expires_at)
+
+    _in_transaction(settings, create)
+    if arguments.from_file is None:
+        print(secret.get_secret_value())  # noqa: T201  shown once, here
+    return os.EX_OK
+
+
+def _token_list(settings: Settings, _: argparse.Namespace) -> int:
+    async def show(session: AsyncSession) -> None:
+        for token in await tokens.list_all(session):
+            expiry = "never" if token.expires_at is None else token.expires_at.isoformat()
+            print(token.name, ",".join(token.scopes), expiry, sep="\t")  # noqa: T201  the command's output
+
+    _in_transaction(settings, show)
+    return os.EX_OK
+
+
+def _token_revoke(settings: Settings, arguments: argparse.Namespace) -> int:
+    async def revoke(session: AsyncSession) -> None:
+        await revoke_token(session, arguments.name)
+
+    _in_transaction(settings, revoke)
+    return os.EX_OK
+
+
+def _in_transaction(settings: Settings, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    async def run() -> None:
+        engine = create_engine(settings)
+        try:
+            async with create_sessions(engine)() as session, session.begin():
+                await work(session)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""How does a client see a game?"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.contract.analyses import AnalysisState
+from app.contract.games import Clock, Color, LichessEvaluation, Opening, PlayerSide
+from app.contract.positions import EngineIdentity, Score
+from app.db.models import Game
+
+LICHESS_URL = "https://lichess.org"
+
+
+class GameSummary(BaseModel):
+    """A game without its moves, as lists show it."""
+
+    id: str
+    url: str = Field(description="The game at Lichess.")
+    rated: bool
+    variant: str
+    speed: str
+    status: str
+    winner: Color | None
+    created_at: datetime
+    last_move_at: datetime
+    white: PlayerSide
+    black: PlayerSide
+    opening: Opening | None
+    clock: Clock | None
+    days_per_turn: int | None
+    plies: int
+    origin: str | None
+    analysis: AnalysisState | None = Field(description="null while the game is unfinished.")
+    flags: list[str] = Field(description="What Scoresheet did not understand and kept as it came.")
+
+
+class MoveView(BaseModel):
+    """One ply."""
+
+    ply: int = Field(description="1 for White's first move.")
+    san: str
+    uci: str | None
+    clock_cs: int | None = Field(description="Centiseconds left on the mover's clock after the move.")
+    score: Score | None = Field(description="After the move, by Scoresheet's engine, from White's view.")
+    best_line: list[str] | None = Field(description="The engine's line from there on, in UCI.")
+    lichess: LichessEvaluation | None = Field(description="After the move, by Lichess, from White's view.")
+
+
+class PluginResultView(BaseModel):
+    """What a plugin found."""
+
+    plugin: str
+    version: int
+    result: dict[str, Any] | None
+    error: str | None
+    nodes: int = Field(description="Budget a position of the evaluations that it rests on.")
+    computed_at: datetime
+
+
+class AnalysisView(BaseModel):
+    """Where the analysis of a game stands."""
+
+    state: AnalysisState
+    attempts: int
+    error_code: str | None
+    error: str | None
+    engine: EngineIdentity | None
+    nodes: int | None = Field(description="Budget a position, in nodes.")
+    analysed_at: datetime | None
+
+
+class GameDetail(GameSummary):
+    """A game with all that is known of it."""
+
+    initial_fen: str | None
+    initial_score: Score | None = Field(description="Of the position before the first move.")
+    middlegame_ply: int | None
+    endgame_ply: int | None
+    moves: list[MoveView]
+    details: AnalysisView | None
+    results: list[PluginResultView]
+    extra: dict[str, Any] = Field(description="Fields of Lichess's export that Scoresheet does not know yet.")
+
+
+def summary(game: Game, analysis: AnalysisState | None) -> dict[str, Any]:
+    """Return the fields of GameSummary."""
+    return {
+        "id": game.source_id,
+        "url": f"{LICHESS_URL}/{game.source_id}",
+        "rated": game.rated,
+        "variant": game.variant,
+        "speed": game.speed,
+        "status": game.status,
+        "winner": game.winner,
+        "created_at": game.created_at,
+        "last_move_at": game.last_move_at,
+        "white": game.white,
+        "black": game.black,
+        "opening": None
+        if game.eco is None
+        else {"eco": game.eco, "name": game.opening_name, "ply": game.opening_ply},
+        "clock": None
+        if game.initial_seconds is None
+        else {"initial_seconds": game.initial_seconds, "increment_seconds": game.increment_seconds},
+        "days_per_turn": game.days_per_turn,
+        "plies": game.plies,
+        "origin": game.origin,
+        "analysis": analysis,
+        "flags": game.flags,
+    }

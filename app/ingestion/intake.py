@@ -1,0 +1,76 @@
+"""What happens with the games that the consumers have parsed?"""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.analyses import service as analyses
+from app.contract.ingestion import Observation, StoreAnswer
+from app.errors import InvalidInput, NotFound
+from app.games import store
+from app.ingestion import ledger
+from app.ingestion.service import from_ms
+from app.players import repository as players
+
+_LOG = structlog.get_logger(__name__)
+
+
+async def take_in(session: AsyncSession, observations: Sequence[Observation]) -> StoreAnswer:
+    """Store or refuse each observation and settle it in its player's manifest, in one transaction.
+
+    Idempotent; any order. Raises InvalidInput for an observation that is neither game nor refusal.
+    """
+    counts = {"stored": 0, "updated": 0, "unchanged": 0, "refused": 0}
+    # In the order of ids: two requests that lock the same games in different orders would deadlock.
+    for observation in sorted(observations, key=lambda item: item.id):
+        if (observation.game is None) == (observation.refusal is None):
+            raise InvalidInput(f"{observation.id}: either game or refusal")
+        taken = await (_store if observation.game is not None else _refuse)(session, observation)
+        counts[taken] += 1
+    return StoreAnswer(**counts)
+
+
+async def _store(session: AsyncSession, observation: Observation) -> str:
+    record = observation.game
+    if record is None or record.id != observation.id:
+        raise InvalidInput(f"{observation.id}: the game has another id")
+    stored = await store.upsert(session, record, observation.run_id, observation.line)
+    if stored is not None and stored.changed and record.finished:
+        await analyses.game_stored(
+            session,
+            stored.game_id,
+            record.created_at,
+            analysable=store.is_analysable(record),
+            moves_changed=stored.moves_changed,
+        )
+    await ledger.settle_stored(session, observation.player.lower(), _manifest_row(observation))
+    if stored is None or not stored.changed:
+        return "unchanged"
+    return "stored" if stored.inserted else "updated"
+
+
+async def _refuse(session: AsyncSession, observation: Observation) -> str:
+    player = await players.get(session, observation.player.lower())
+    if player is None or observation.refusal is None:
+        raise NotFound(f"{observation.player} was never tracked")
+    refusal = observation.refusal
+    await ledger.settle_refused(
+        session,
+        player.id,
+        _manifest_row(observation),
+        code=refusal.code,
+        detail=refusal.detail,
+        raw=refusal.raw,
+    )
+    _LOG.warning("game_refused", game=observation.id, player=observation.player, code=refusal.code)
+    return "refused"
+
+
+def _manifest_row(observation: Observation) -> dict[str, object]:
+    return {
+        "source_id": observation.id,
+        "created_at": from_ms(observation.created_at_ms),
+        "run_id": observation.run_id,
+        "line": observation.line,
+    }

@@ -1,0 +1,174 @@
+"""Which rows hold the manifest: every game that was seen, and what became of it?"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnClause, exists, func, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import IngestionRun, Player, RunState, SeenGame, SeenState
+
+NAMELESS_PREFIX = "line:"
+"""Begins the manifest's id of a line that names no game."""
+
+# A row that ON CONFLICT inserted has no deleting transaction, one that it updated has.
+_INSERTED: ColumnClause[int] = literal_column("(xmax = 0)::int")
+
+
+async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retry_at: datetime) -> int:
+    """Enter lines in the manifest as pending; return how many were not there before.
+
+    `rows` hold player_id, source_id, created_at, run_id and line, each source_id once. A game that
+    is pending already was sent on its way again, so it is a hole only from `retry_at` on.
+    """
+    pending = [{**row, "state": SeenState.PENDING, "retry_at": retry_at} for row in rows]
+    statement = insert(SeenGame).values(sorted(pending, key=lambda row: str(row["source_id"])))
+    upsert = statement.on_conflict_do_update(
+        index_elements=["player_id", "source_id"],
+        set_={"retry_at": statement.excluded.retry_at},
+        where=SeenGame.state == SeenState.PENDING,
+    ).returning(_INSERTED)
+    return sum((await session.execute(upsert)).scalars())
+
+
+async def settle_stored(session: AsyncSession, user_id: str, row: dict[str, Any]) -> None:
+    """Mark a game as stored in a player's manifest, whatever it was before.
+
+    `row` holds source_id, created_at, run_id and line; the entry is made where it is missing.
+    """
+    player_id = select(Player.id).where(Player.user_id == user_id).scalar_subquery()
+    statement = insert(SeenGame).values(**row, player_id=player_id, state=SeenState.STORED)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["player_id", "source_id"],
+            set_={
+                "state": SeenState.STORED,
+                "retry_at": None,
+                "refusal_code": None,
+                "refusal_detail": None,
+                "raw": None,
+                "updated_at": func.now(),
+            },
+            where=SeenGame.state != SeenState.STORED,
+        )
+    )
+
+
+async def settle_refused(
+    session: AsyncSession, player_id: int, row: dict[str, Any], *, code: str, detail: str, raw: str
+) -> None:
+    """Mark a line as refused, unless its game is stored or a later line was refused."""
+    refusal = {"refusal_code": code, "refusal_detail": detail, "raw": raw}
+    statement = insert(SeenGame).values(**row, **refusal, player_id=player_id, state=SeenState.REFUSED)
+    excluded = statement.excluded
+    newer = tuple_(excluded.run_id, excluded.line) > tuple_(SeenGame.run_id, SeenGame.line)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["player_id", "source_id"],
+            set_={
+                **refusal,
+                "state": SeenState.REFUSED,
+                "retry_at": None,
+                "run_id": excluded.run_id,
+                "line": excluded.line,
+                "updated_at": func.now(),
+            },
+            where=or_(
+                SeenGame.state == SeenState.PENDING,
+                (SeenGame.state == SeenState.REFUSED) & newer,
+            ),
+        )
+    )
+
+
+async def due_holes(session: AsyncSession, player_id: int, limit: int) -> Sequence[SeenGame]:
+    """Return entries that have been pending for too long, oldest game first, locked."""
+    query = (
+        select(SeenGame)
+        .where(
+            SeenGame.player_id == player_id,
+            SeenGame.state == SeenState.PENDING,
+            SeenGame.retry_at <= func.now(),
+        )
+        .order_by(SeenGame.created_at, SeenGame.source_id)
+        .limit(limit)
+        .with_for_update()
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def anything_settled_since(session: AsyncSession, moment: datetime) -> bool:
+    """Tell whether consumers settled any game after `moment`: they are alive."""
+    settled = SeenGame.state.in_([SeenState.STORED, SeenState.REFUSED])
+    return bool(await session.scalar(select(exists().where(settled, SeenGame.updated_at > moment))))
+
+
+async def pending_among(session: AsyncSession, player_id: int, ids: Sequence[str]) -> Sequence[SeenGame]:
+    """Return those of these games that are still pending."""
+    query = select(SeenGame).where(
+        SeenGame.player_id == player_id,
+        SeenGame.source_id.in_(ids),
+        SeenGame.state == SeenState.PENDING,
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def completeness(session: AsyncSession, player_ids: Sequence[int]) -> dict[int, dict[SeenState, int]]:
+    """Return how many entries each player has in each state; a state without entries is absent."""
+    query = (
+        select(SeenGame.player_id, SeenGame.state, func.count())
+        .where(SeenGame.player_id.in_(player_ids))
+        .group_by(SeenGame.player_id, SeenGame.state)
+    )
+    counts: dict[int, dict[SeenState, int]] = {player_id: {} for player_id in player_ids}
+    for player_id, state, count in await session.execute(query):
+        counts[player_id][state] = count
+    return counts
+
+
+async def oldest_pending(session: AsyncSession, player_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return the creation of each player's oldest pending game, where there is one."""
+    query = (
+        select(SeenGame.player_id, func.min(SeenGame.created_at))
+        .where(SeenGame.player_id.in_(player_ids), SeenGame.state == SeenState.PENDING)
+        .group_by(SeenGame.player_id)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+async def running_players(session: AsyncSession) -> set[int]:
+    """Return the ids of players with an open run."""
+    query = select(IngestionRun.player_id).where(IngestionRun.state == RunState.RUNNING)
+    return set((await session.execute(query)).scalars())
+
+
+async def refused(session: AsyncSession, player_id: int, after: str | None, limit: int) -> Sequence[SeenGame]:
+    """Return a player's refused lines by id, behind `after`."""
+    query = (
+        select(SeenGame)
+        .where(SeenGame.player_id == player_id, SeenGame.state == SeenState.REFUSED)
+        .order_by(SeenGame.source_id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(SeenGame.source_id > after)
+    return (await session.execute(query)).scalars().all()
+
+
+async def reopen_refused(session: AsyncSession, player_id: int, ids: Sequence[str] | None) -> int:
+    """Make refused games pending again, due at once; return how many. Lines without a game stay."""
+    statement = (
+        update(SeenGame)
+        .where(
+            SeenGame.player_id == player_id,
+            SeenGame.state == SeenState.REFUSED,
+            ~SeenGame.source_id.startswith(NAMELESS_PREFIX),
+        )
+        .values(state=SeenState.PENDING, attempts=0, retry_at=func.now(), updated_at=func.now())
+        .returning(SeenGame.source_id)
+    )
+    if ids is not None:
+        statement = statement.where(SeenGame.source_id.in_(ids))
+    return len((await session.execute(statement)).all())

@@ -1,0 +1,288 @@
+"""What is fetched next, and what became of what was seen?"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.ingestion import (
+    EXPORT_BY_ID_MAX,
+    FetchAnswer,
+    FetchClaim,
+    FetchKind,
+    FetchOutcome,
+    FetchPlan,
+    FetchReport,
+    FetchVerdict,
+    GarbledLine,
+    GarbledVerdict,
+    SeenGame,
+)
+from app.contract.players import PlayerState
+from app.db.models import IngestionRun, Player, RunState, SourceGate
+from app.errors import InvalidInput, NotFound, StaleFence, StaleRun
+from app.ingestion import ledger, repository
+from app.players import repository as players
+from app.settings import Settings
+
+_LOG = structlog.get_logger(__name__)
+
+GARBLED_RUNS = 3
+"""Runs that must meet the same unreadable bytes before they count as what Lichess really has."""
+HOLE_ATTEMPTS = 5
+"""Fetches of a hole, with consumers known to be alive, before the game is refused."""
+NOT_FOUND_WAITS = (timedelta(hours=1), timedelta(days=1))
+"""From one 404 to the next question; at the one after the last, the account is gone."""
+_HOLE_WAIT_MAX = timedelta(hours=6)
+_FAILURE_WAIT = timedelta(seconds=5)
+_FAILURE_WAIT_MAX = timedelta(minutes=15)
+_RATE_LIMIT_WAIT_MAX = timedelta(hours=1)
+
+
+async def claim(session: AsyncSession, settings: Settings, request: FetchClaim) -> FetchAnswer:
+    """Open the next run for a player: holes and revisits first, then the stream.
+
+    Raises StaleFence (with `floor`) for a gate that is not the newest, NotFound for a player that is
+    not tracked. All runs that are still open end as abandoned: whoever holds the gate is alone.
+    """
+    gate = await repository.lock_gate(session)
+    if request.fence < gate.fence:
+        raise StaleFence(f"the gate is at fence {gate.fence}", floor=gate.fence)
+    gate.fence = request.fence
+    for run_id in await repository.abandon_open_runs(session):
+        _LOG.warning("run_abandoned", run_id=run_id)
+    now = datetime.now(UTC)
+    if gate.not_before is not None and gate.not_before > now:
+        return FetchAnswer(plan=None, not_before=gate.not_before)
+    player = await players.lock(session, request.player.lower())
+    if player is None or not player.tracked:
+        raise NotFound(f"{request.player} is not tracked")
+    if player.state not in repository.FETCHABLE:
+        return FetchAnswer(plan=None)
+    ids = await _ids_to_fetch(session, settings, player, now)
+    if ids:
+        run = await repository.open_run(session, player.id, FetchKind.IDS, max_games=len(ids), asked_ids=ids)
+        return FetchAnswer(plan=_plan(player, run))
+    if player.next_sync_at > now:
+        return FetchAnswer(plan=None)
+    run = await repository.open_run(
+        session,
+        player.id,
+        FetchKind.STREAM,
+        max_games=player.slice_games or settings.slice_games,
+        since=_since(player, settings),
+    )
+    return FetchAnswer(plan=_plan(player, run))
+
+
+def _since(player: Player, settings: Settings) -> datetime | None:
+    if player.seen_until is None or player.backfilling:
+        # Between two slices of a backfill nothing is read twice: what lies behind is in the manifest.
+        return player.seen_until
+    return player.seen_until - settings.overlap
+
+
+def _plan(player: Player, run: IngestionRun) -> FetchPlan:
+    return FetchPlan(
+        run_id=run.id,
+        player=player.username,
+        kind=run.kind,
+        since_ms=None if run.since is None else to_ms(run.since),
+        max_games=run.max_games,
+        ids=run.asked_ids or [],
+    )
+
+
+async def _ids_to_fetch(
+    session: AsyncSession, settings: Settings, player: Player, now: datetime
+) -> list[str]:
+    ids: list[str] = []
+    for hole in await ledger.due_holes(session, player.id, EXPORT_BY_ID_MAX):
+        # An attempt says nothing while no consumer runs: then the hole only waits longer.
+        if hole.attempts >= HOLE_ATTEMPTS and await ledger.anything_settled_since(session, hole.updated_at):
+            await ledger.settle_refused(
+                session,
+                player.id,
+                {
+                    "source_id": hole.source_id,
+                    "created_at": hole.created_at,
+                    "run_id": hole.run_id,
+                    "line": hole.line,
+                },
+                code="vanished" if hole.refusal_detail else "never_processed",
+                detail=hole.refusal_detail
+                or f"sent to the consumers {hole.attempts + 1} times, never stored nor refused",
+                raw="",
+            )
+            _LOG.error("game_refused", player=player.username, game=hole.source_id)
+            continue
+        hole.attempts += 1
+        wait = timedelta(seconds=settings.hole_after_seconds) * 2 ** min(hole.attempts, 16)
+        hole.retry_at = now + min(wait, _HOLE_WAIT_MAX)
+        hole.updated_at = now
+        ids.append(hole.source_id)
+    room = EXPORT_BY_ID_MAX - len(ids)
+    revisits = await repository.take_due_revisits(session, player.user_id, room)
+    return ids + [game_id for game_id in revisits if game_id not in ids]
+
+
+async def enter_seen(
+    session: AsyncSession, settings: Settings, run_id: int, games: Sequence[SeenGame]
+) -> None:
+    """Enter lines of a run in the manifest and move the scan forward, in one transaction.
+
+    Raises StaleRun where a newer run took over, InvalidInput where a stream's dates go backwards:
+    then a later line could hide behind the cursor. Idempotent.
+    """
+    run = await _open_run(session, run_id)
+    rows = {
+        game.id: {
+            "player_id": run.player_id,
+            "source_id": game.id,
+            "created_at": from_ms(game.created_at_ms),
+            "run_id": run.id,
+            "line": game.line,
+        }
+        for game in games
+    }
+    retry_at = datetime.now(UTC) + timedelta(seconds=settings.hole_after_seconds)
+    run.new_games += await ledger.enter_seen(session, list(rows.values()), retry_at)
+    run.lines = max(run.lines, games[-1].line)
+    if run.kind is FetchKind.IDS:
+        run.asked_ids = [asked for asked in run.asked_ids or [] if asked not in rows]
+        return
+    moments = [from_ms(game.created_at_ms) for game in games]
+    if moments != sorted(moments):
+        raise InvalidInput("the games of a stream must come in the order of their creation")
+    run.last_created_at = max(run.last_created_at or moments[-1], moments[-1])
+    player = await players.lock_by_id(session, run.player_id)
+    player.seen_until = max(player.seen_until or run.last_created_at, run.last_created_at)
+
+
+async def judge_garbled(session: AsyncSession, run_id: int, line: GarbledLine) -> GarbledVerdict:
+    """Decide on a line that names no game: a fault on the way, or what Lichess really has?"""
+    run = await _open_run(session, run_id)
+    times = await repository.count_garbled(session, run.player_id, run.id, line)
+    _LOG.warning("line_garbled", run_id=run_id, line=line.line, reason=line.reason, times=times)
+    if times < GARBLED_RUNS:
+        return GarbledVerdict.STOP
+    await ledger.settle_refused(
+        session,
+        run.player_id,
+        {
+            "source_id": ledger.NAMELESS_PREFIX + line.digest[:32],
+            "created_at": run.last_created_at or run.since or from_ms(0),
+            "run_id": run.id,
+            "line": line.line,
+        },
+        code="garbled",
+        detail=line.reason,
+        raw=line.raw,
+    )
+    return GarbledVerdict.REFUSED
+
+
+async def finish(session: AsyncSession, settings: Settings, run_id: int, report: FetchReport) -> FetchVerdict:
+    """Close a run and decide when the player is due again. Idempotent; raises StaleRun."""
+    # The gate first, as in claim(): two transactions that lock in different orders would deadlock.
+    gate = await repository.lock_gate(session)
+    run = await repository.lock_run(session, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    state = RunState(report.outcome.value)
+    if run.state not in (RunState.RUNNING, state):
+        raise StaleRun(f"run {run_id} is {run.state.value}")
+    if run.state is RunState.RUNNING:
+        now = datetime.now(UTC)
+        run.state = state
+        run.lines = report.lines
+        run.detail = report.detail
+        run.finished_at = now
+        player = await players.lock_by_id(session, run.player_id)
+        if report.outcome is FetchOutcome.RATE_LIMITED:
+            _back_off(gate, settings, now)
+        elif report.outcome is FetchOutcome.COMPLETE:
+            gate.rate_limits = 0
+            await _complete(session, settings, player, run, now)
+        else:
+            _postpone(player, run, report, now)
+        await session.flush()
+    waiting = await repository.not_before(session)
+    return FetchVerdict(more=waiting is None and await repository.is_due(session, run.player_id))
+
+
+def _back_off(gate: SourceGate, settings: Settings, now: datetime) -> None:
+    wait = timedelta(seconds=settings.rate_limit_seconds) * 2 ** min(gate.rate_limits, 16)
+    gate.rate_limits += 1
+    gate.not_before = now + max(
+        min(wait, _RATE_LIMIT_WAIT_MAX), timedelta(seconds=settings.rate_limit_seconds)
+    )
+
+
+async def _complete(
+    session: AsyncSession, settings: Settings, player: Player, run: IngestionRun, now: datetime
+) -> None:
+    player.failures = 0
+    player.state_detail = None
+    if run.kind is FetchKind.IDS:
+        for hole in await ledger.pending_among(session, player.id, run.asked_ids or []):
+            # Lichess showed the game once and does not know it any more: say so, with what is known.
+            hole.refusal_detail = "Lichess does not return this game any more"
+        return
+    player.state = PlayerState.ACTIVE
+    player.not_found_count = 0
+    if run.lines >= run.max_games:
+        stuck = run.since is not None and (run.last_created_at is None or run.last_created_at <= run.since)
+        player.slice_games = run.max_games * 2 if stuck else None
+        player.backfilling = True
+        player.next_sync_at = now
+        return
+    player.slice_games = None
+    player.backfilling = False
+    player.synced_at = now
+    player.next_sync_at = now + timedelta(seconds=settings.sync_interval_seconds)
+
+
+def _postpone(player: Player, run: IngestionRun, report: FetchReport, now: datetime) -> None:
+    player.state_detail = report.detail or report.outcome.value
+    if report.outcome is FetchOutcome.NOT_FOUND:
+        tries = player.not_found_count
+        player.not_found_count += 1
+        gone = tries >= len(NOT_FOUND_WAITS)
+        player.state = PlayerState.GONE if gone else PlayerState.NOT_FOUND
+        player.next_sync_at = now + (timedelta() if gone else NOT_FOUND_WAITS[tries])
+    elif report.outcome is FetchOutcome.UNAUTHORISED:
+        player.state = PlayerState.UNAUTHORISED
+    elif report.outcome is FetchOutcome.STOPPED or run.new_games > 0:
+        player.failures = 0
+        player.next_sync_at = now
+    else:
+        wait = _FAILURE_WAIT * 2 ** min(player.failures, 16)
+        player.failures += 1
+        player.next_sync_at = now + min(wait, _FAILURE_WAIT_MAX)
+
+
+async def _open_run(session: AsyncSession, run_id: int) -> IngestionRun:
+    run = await repository.lock_run(session, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    if run.state is not RunState.RUNNING:
+        raise StaleRun(f"run {run_id} is {run.state.value}")
+    return run
+
+
+def to_ms(moment: datetime) -> int:
+    """Return epoch milliseconds, as Lichess counts."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(value: int) -> datetime:
+    """Return the moment of epoch milliseconds; raises InvalidInput beyond what a calendar holds."""
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError as error:
+        raise InvalidInput(f"{value} is no time in milliseconds") from error
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,46 @@
+"""Where are tracked accounts kept?"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import Player
+
+
+async def get(session: AsyncSession, user_id: str) -> Player | None:
+    """Return an account that is, or was, tracked."""
+    return (await session.execute(select(Player).where(Player.user_id == user_id))).scalar_one_or_none()
+
+
+async def lock(session: AsyncSession, user_id: str) -> Player | None:
+    """Return an account, locked until the end of the transaction."""
+    query = select(Player).where(Player.user_id == user_id).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def lock_by_id(session: AsyncSession, player_id: int) -> Player:
+    """Return an account that a run refers to, locked until the end of the transaction."""
+    return await session.get_one(Player, player_id, with_for_update=True)
+
+
+async def track(session: AsyncSession, username: str) -> bool:
+    """Track an account, due at once where it was not tracked; tell whether it is new."""
+    statement = insert(Player).values(user_id=username.lower(), username=username)
+    added = await session.execute(statement.on_conflict_do_nothing().returning(Player.id))
+    if added.scalar_one_or_none() is not None:
+        return True
+    player = await lock(session, username.lower())
+    if player is not None and not player.tracked:
+        player.tracked = True
+        player.next_sync_at = func.now()
+    return False
+
+
+async def page(session: AsyncSession, after: str | None, limit: int) -> Sequence[Player]:
+    """Return tracked accounts by user id, behind `after`."""
+    query = select(Player).where(Player.tracked).order_by(Player.user_id).limit(limit)
+    if after is not None:
+        query = query.where(Player.user_id > after)
+    return (await session.execute(query)).scalars().all()

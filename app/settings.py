@@ -1,0 +1,114 @@
+"""What can be set for the API? (The only reader of the environment in app/.)"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.kit.environment import PREFIX, load_settings
+from app.kit.logging import LogFormat
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """Settings of the API and of the migrations, read from SCORESHEET_* variables."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    database_url: SecretStr
+    """postgresql+psycopg:// URL of the database, through PgBouncer."""
+    migration_database_url: SecretStr | None = None
+    """The same database directly: migrations hold session locks, which PgBouncer's pooling would break."""
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 16
+    """Connections to PgBouncer."""
+    broker_url: SecretStr
+    """Redis, where Celery's messages go: redis:// or redis+socket://."""
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8000
+    api_socket: Path | None = None
+    """Unix socket to listen on as well."""
+    body_limit_bytes: Annotated[int, Field(ge=1_024, le=2**30)] = 8 * 2**20
+    log_format: LogFormat = LogFormat.AUTO
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    slice_games: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Games in one request: it bounds how long other players wait for a backfill (50 s at 20 games/s)."""
+    sync_interval_seconds: Annotated[int, Field(ge=10, le=86_400)] = 60
+    """From the end of one look at a player's games to the next."""
+    overlap_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    """How far a look reaches back behind the cursor."""
+    hole_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """A game that was seen and is still not stored after this long is fetched again."""
+    rate_limit_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """Silence after Lichess's first 429; doubles with each further one, up to an hour."""
+    analysis_lease_seconds: Annotated[int, Field(ge=2, le=86_400)] = 120
+    """A worker that does not renew its lease for this long has lost its game."""
+    analysis_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    analysis_retry_seconds: Annotated[int, Field(ge=0, le=86_400)] = 60
+    """Wait after a failed attempt, doubled with each."""
+
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def _postgresql_with_psycopg(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith("postgresql+psycopg://"):
+            raise ValueError("must begin with postgresql+psycopg://")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must begin with redis://, rediss:// or redis+socket://")
+        return value
+
+    @property
+    def overlap(self) -> timedelta:
+        """How far a look reaches back behind the cursor."""
+        return timedelta(hours=self.overlap_hours)
+
+
+# One environment file serves every role; these are read in workers/settings.py (a test compares them).
+KNOWN_TO_WORKERS = frozenset(
+    {
+        "ANALYSIS_CONCURRENCY",
+        "ANALYSIS_SCHEDULE_SECONDS",
+        "ANALYSIS_TIME_LIMIT_SECONDS",
+        "API_URL",
+        "CONSUMER_CONCURRENCY",
+        "ENGINE_HASH_MB",
+        "ENGINE_PATH",
+        "GATE_WAIT_SECONDS",
+        "LICHESS_DEADLINE_SECONDS",
+        "LICHESS_TIMEOUT_SECONDS",
+        "LICHESS_TOKEN_FILE",
+        "LICHESS_URL",
+        "LOCK_HEARTBEAT_SECONDS",
+        "LOCK_TTL_SECONDS",
+        "NODES",
+        "ORCHESTRATOR_SECONDS",
+        "PAUSE_SECONDS",
+        "QUEUE_HIGH_WATER",
+        "QUEUE_LOW_WATER",
+        "STATE_DIR",
+        "VISIBILITY_TIMEOUT_SECONDS",
+        "WORKER_TOKEN_FILE",
+    }
+)
+
+
+def load() -> Settings:
+    """Return the settings of this process, or raise ConfigurationError."""
+    return load_settings(Settings, KNOWN_TO_WORKERS)
+
+
+def settings_of(request: Request) -> Settings:
+    """Return the settings of the running application."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+SettingsDependency = Annotated[Settings, Depends(settings_of)]

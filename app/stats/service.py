@@ -1,0 +1,120 @@
+"""How does a player's record read at a glance?"""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import chess
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.analyses import AnalysisState
+from app.contract.games import Color, GameResult
+from app.games.views import LICHESS_URL
+from app.players import service as players
+from app.stats import repository
+
+SWINGS = 3
+
+
+class Tally(BaseModel):
+    """Results from the player's view."""
+
+    games: int = 0
+    win: int = 0
+    draw: int = 0
+    loss: int = 0
+    unknown: int = Field(default=0, description="Aborted, not started, or unfinished.")
+
+
+class MeanAccuracy(BaseModel):
+    """Mean over games, in percent."""
+
+    percent: float
+    games: int
+
+
+class SwingView(BaseModel):
+    """One of the moves after which the winning chances changed most."""
+
+    game: str
+    game_url: str
+    created_at: datetime
+    white: str
+    black: str
+    ply: int
+    san: str
+    side: Color
+    before: float = Field(description="Winning chances before the move, -1 to 1, from the mover's view.")
+    after: float = Field(description="After the move, likewise.")
+    fen: str = Field(description="The position before the move.")
+    analysis_url: str = Field(description="That position on Lichess's analysis board.")
+
+
+class PlayerSummary(BaseModel):
+    """A player's games, added up."""
+
+    username: str
+    total: Tally
+    by_color: dict[Color, Tally]
+    by_speed: dict[str, Tally]
+    analyses: dict[AnalysisState, int] = Field(description="Finished games by the state of their analysis.")
+    accuracy: dict[Color, MeanAccuracy] = Field(description="By the player's colour.")
+    largest_swings: list[SwingView]
+
+
+async def summary(session: AsyncSession, username: str) -> PlayerSummary:
+    """Return what a player's games add up to; raises NotFound."""
+    player = await players.existing(session, username)
+    total, by_color, by_speed = Tally(), defaultdict[Color, Tally](Tally), defaultdict[str, Tally](Tally)
+    for count in await repository.result_counts(session, player.user_id):
+        for tally in (total, by_color[count.color], by_speed[count.speed]):
+            _add(tally, count.result, count.games)
+    analyses = await repository.analysis_counts(session, player.user_id)
+    accuracy = await repository.mean_accuracy(session, player.user_id)
+    swings = await repository.largest_swings(session, player.user_id, SWINGS)
+    return PlayerSummary(
+        username=player.username,
+        total=total,
+        by_color=by_color,
+        by_speed=dict(sorted(by_speed.items(), key=lambda item: -item[1].games)),
+        analyses={state: analyses.get(state, 0) for state in AnalysisState},
+        accuracy={
+            color: MeanAccuracy(percent=round(mean, 1), games=games)
+            for color, (mean, games) in accuracy.items()
+        },
+        largest_swings=[_swing(game, uci, result["swing"]) for game, uci, result in swings],
+    )
+
+
+def _add(tally: Tally, result: GameResult, games: int) -> None:
+    tally.games += games
+    setattr(tally, result.value, getattr(tally, result.value) + games)
+
+
+def _swing(game: Any, uci: list[str], swing: dict[str, Any]) -> SwingView:
+    board = chess.Board(game.initial_fen or chess.STARTING_FEN, chess960=game.variant == "chess960")
+    for move in uci[: swing["ply"] - 1]:
+        board.push(chess.Move.from_uci(move))
+    fen = board.fen()
+    return SwingView(
+        game=game.source_id,
+        game_url=f"{LICHESS_URL}/{game.source_id}",
+        created_at=game.created_at,
+        white=_name(game.white),
+        black=_name(game.black),
+        ply=swing["ply"],
+        san=swing["san"],
+        side=swing["side"],
+        before=swing["before"],
+        after=swing["after"],
+        fen=fen,
+        analysis_url=f"{LICHESS_URL}/analysis/{game.variant}/{quote(fen.replace(' ', '_'), safe='/-')}",
+    )
+
+
+def _name(side: dict[str, Any]) -> str:
+    if "ai_level" in side:
+        return f"Stockfish level {side['ai_level']}"
+    return str(side.get("name", "Anonymous"))
