@@ -22,7 +22,7 @@ _PIN: Final = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;]
 
 
 def check_lock() -> None:
-    """Compile the lock again, which must change nothing; without a registry, compare the pins with the ranges.
+    """Compile the lock again, which must change nothing; without a registry, compare pins with ranges.
 
     Raises DevError with what differs.
     """

@@ -82,11 +82,10 @@ class Stack:
                     end = self._supervisor.last_end(name)
                     if program.oneshot and end is not None and end.successful:
                         break
-                    raise self._failure(
-                        name, f"ended before it was ready ({end.cause if end else 'unknown'})"
-                    )
-                if error := self._supervisor.spawn_error(name):
-                    raise self._failure(name, f"could not be started ({error})")
+                    how = "failed" if program.oneshot else "ended before it was ready"
+                    raise self._failure(name, f"{how} ({end.cause if end else 'unknown'})")
+                if self.state(name) in {"BACKOFF", "FATAL"}:
+                    raise self._failure(name, f"can't be run ({self._supervisor.spawn_error(name)})")
                 if self._is_ready(program):
                     break
 

@@ -140,6 +140,8 @@ class Supervisor:
                 process.kill()
                 process.wait()
         self._reader.join()
+        if process.stdout is not None:
+            process.stdout.close()
         self._process = None
         killed = self._session.end(timedelta(seconds=1)) if self._session else []
         self._state.session.unlink(missing_ok=True)
@@ -229,7 +231,7 @@ class Supervisor:
 
 
 def program_states(folder: Path) -> list[tuple[str, str, str]] | None:
-    """Give name, state and a description of each program of the stack on a state folder; None if none runs."""
+    """Give name, state and description of each program of the stack on a folder; None if none runs."""
     try:
         owner = (folder / "supervisor").stat().st_uid
         answer = _call(run_folder(folder.absolute(), owner) / _SOCKET, "getAllProcessInfo")
