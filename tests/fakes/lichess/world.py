@@ -21,7 +21,7 @@ class GameFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StoredGame:
-    """One game: the line as loaded and what queries look at; `players` are user ids, without guests and AIs."""
+    """One game: the line as loaded and what queries look at; `players` are the user ids, if any."""
 
     game_id: str
     created_at_ms: int

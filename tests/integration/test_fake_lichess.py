@@ -1,0 +1,291 @@
+"""Does the fake Lichess behave on real connections: cuts, stalls, pace, clients that leave, rivals?"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.lichess import (
+    Control,
+    Endpoint,
+    Fault,
+    FaultKind,
+    Outcome,
+    RecordedRequest,
+    Refusal,
+    run_fake_lichess,
+)
+
+HEADERS = {"User-Agent": "scoresheet-tests/1.0 (integration)", "Accept": "application/x-ndjson"}
+TIMEOUT_SECONDS = 30
+ALICE = "/api/games/user/alice"
+REPOSITORY = Path(__file__).parents[2]
+
+
+def make_game(number: int) -> dict[str, Any]:
+    return {
+        "id": f"game{number:04d}",
+        "rated": True,
+        "variant": "standard",
+        "speed": "blitz",
+        "perf": "blitz",
+        "createdAt": 1_700_000_000_000 + number,
+        "lastMoveAt": 1_700_000_060_000 + number,
+        "status": "resign",
+        "players": {"white": {"user": {"name": "Alice", "id": "alice"}, "rating": 1500}, "black": {}},
+        "winner": "white",
+        "moves": "e4 e5 Nf3 Nc6",
+    }
+
+
+@pytest.fixture
+def lichess() -> Iterator[Control]:
+    """Run a fake Lichess with ten games of Alice."""
+    with run_fake_lichess() as control:
+        control.put_games(make_game(number) for number in range(10))
+        yield control
+
+
+@pytest.fixture
+async def http(lichess: Control) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client that opens a connection of its own for each request."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(
+        base_url=lichess.url, headers=HEADERS, timeout=TIMEOUT_SECONDS, trust_env=False, limits=limits
+    ) as client:
+        yield client
+
+
+async def read_lines(http: httpx.AsyncClient, lines: list[str]) -> None:
+    async with http.stream("GET", ALICE, params={"sort": "dateAsc"}) as response:
+        response.raise_for_status()
+        async for line in response.aiter_lines():
+            lines.append(line)  # noqa: PERF401 - what arrived before an error counts
+
+
+def all_ended(requests: list[RecordedRequest]) -> bool:
+    return all(request.ended_s is not None for request in requests)
+
+
+async def test_a_whole_export_arrives_a_game_a_line(lichess: Control, http: httpx.AsyncClient) -> None:
+    lines: list[str] = []
+    await read_lines(http, lines)
+    assert [line[7:15] for line in lines] == [f"game{number:04d}" for number in range(10)]
+    (request,) = lichess.requests
+    assert (request.outcome, request.games_sent) == (Outcome.COMPLETE, 10)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CUT, FaultKind.HALF_LINE])
+async def test_a_cut_stream_is_a_protocol_error(
+    lichess: Control, http: httpx.AsyncClient, kind: FaultKind
+) -> None:
+    lichess.add_fault(Fault(kind=kind, after_lines=3))
+    lines: list[str] = []
+    with pytest.raises(httpx.RemoteProtocolError):
+        await read_lines(http, lines)
+    assert len(lines) == 3
+    (request,) = lichess.wait_for_requests(all_ended)
+    assert (request.outcome, request.games_sent) == (Outcome.CUT, 3)
+
+
+async def test_a_reset_connection_is_a_network_error(lichess: Control, http: httpx.AsyncClient) -> None:
+    lichess.add_fault(Fault(kind=FaultKind.RESET, after_lines=3))
+    with pytest.raises(httpx.TransportError):
+        await read_lines(http, [])
+    lines: list[str] = []
+    await read_lines(http, lines)
+    assert len(lines) == 10
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(kind=FaultKind.STALL, after_lines=2),
+        Fault(kind=FaultKind.DRIP, after_lines=2, bytes_per_second=1),
+    ],
+)
+async def test_a_client_that_leaves_is_noticed_while_nothing_flows(
+    lichess: Control, http: httpx.AsyncClient, fault: Fault
+) -> None:
+    lichess.add_fault(fault)
+    async with http.stream("GET", ALICE) as response:
+        lines = response.aiter_lines()
+        await anext(lines)
+        await anext(lines)
+        assert lichess.requests[0].ended_s is None
+    (request,) = lichess.wait_for_requests(all_ended)
+    assert (request.outcome, request.games_sent) == (Outcome.CLIENT_LEFT, 2)
+
+
+async def test_a_client_that_leaves_is_noticed_between_games_of_the_speed_limit(
+    lichess: Control, http: httpx.AsyncClient
+) -> None:
+    lichess.set_speed_limit(0.001)
+    async with http.stream("GET", ALICE) as response:
+        lines = response.aiter_lines()
+        await anext(lines)
+    (request,) = lichess.wait_for_requests(all_ended)
+    assert (request.outcome, request.games_sent) == (Outcome.CLIENT_LEFT, 1)
+
+
+async def test_a_stall_with_an_end_goes_on(lichess: Control, http: httpx.AsyncClient) -> None:
+    lichess.add_fault(Fault(kind=FaultKind.STALL, after_lines=2, seconds=0.01))
+    lines: list[str] = []
+    await read_lines(http, lines)
+    assert len(lines) == 10
+
+
+async def test_a_rival_request_is_refused_and_recorded(lichess: Control, http: httpx.AsyncClient) -> None:
+    lichess.set_penalty_seconds(0)
+    lichess.add_fault(Fault(kind=FaultKind.STALL, after_lines=1))
+    async with http.stream("GET", ALICE) as response:
+        lines = response.aiter_lines()
+        await anext(lines)
+        for rival in (http.get(ALICE), http.post("/api/games/export/_ids", content="game0001")):
+            refused = await rival
+            assert refused.status_code == httpx.codes.TOO_MANY_REQUESTS
+            assert "retry-after" not in refused.headers
+    lichess.wait_for_requests(all_ended)
+    assert [(first.number, second.number) for first, second in lichess.overlaps()] == [(1, 2), (1, 3)]
+    assert [request.refusal for request in lichess.requests] == [None, Refusal.CONCURRENT, Refusal.CONCURRENT]
+    assert lichess.requests[2].endpoint is Endpoint.GAMES_BY_IDS
+    assert (await http.get(ALICE)).status_code == httpx.codes.OK
+
+
+async def test_a_request_too_soon_after_a_429_is_a_violation(
+    lichess: Control, http: httpx.AsyncClient
+) -> None:
+    lichess.add_fault(Fault(kind=FaultKind.STATUS, status=429))
+    assert (await http.get(ALICE)).status_code == httpx.codes.TOO_MANY_REQUESTS
+    assert (await http.get(ALICE)).status_code == httpx.codes.TOO_MANY_REQUESTS
+    assert [request.number for request in lichess.penalty_violations()] == [2]
+    assert lichess.overlaps() == []
+
+
+async def test_requests_one_after_the_other_never_overlap(lichess: Control, http: httpx.AsyncClient) -> None:
+    """Each client leaves in the middle and the next comes at once: the worst case for telling them apart."""
+    lichess.add_fault(Fault(kind=FaultKind.STALL, after_lines=1, times=None))
+    for _ in range(100):
+        async with http.stream("GET", ALICE) as response:
+            assert response.status_code == httpx.codes.OK
+            lines = response.aiter_lines()
+            await anext(lines)
+    lichess.wait_for_requests(all_ended)
+    assert lichess.overlaps() == []
+
+
+def test_a_killed_client_frees_its_place(lichess: Control) -> None:
+    lichess.add_fault(Fault(kind=FaultKind.STALL))
+    program = (
+        "import sys, urllib.request\n"
+        "request = urllib.request.Request(sys.argv[1], headers={'User-Agent': 'scoresheet-tests/1.0'})\n"
+        "urllib.request.urlopen(request).read()\n"
+    )
+    client = subprocess.Popen([sys.executable, "-c", program, lichess.url + ALICE])
+    try:
+        lichess.wait_for_requests(
+            lambda requests: len(requests) == 1 and requests[0].status == httpx.codes.OK
+        )
+        os.kill(client.pid, signal.SIGSTOP)
+        assert lichess.requests[0].ended_s is None
+    finally:
+        client.kill()
+        client.wait()
+    assert httpx.get(lichess.url + ALICE, headers=HEADERS).status_code == httpx.codes.OK
+    assert lichess.requests[0].outcome is Outcome.CLIENT_LEFT
+
+
+async def test_a_lower_speed_limit_is_slower(lichess: Control, http: httpx.AsyncClient) -> None:
+    durations_s = []
+    for games_per_second in (200, 50):
+        lichess.set_speed_limit(games_per_second)
+        await read_lines(http, [])
+        request = lichess.requests[-1]
+        assert request.ended_s is not None
+        durations_s.append(request.ended_s - request.started_s)
+    fast_s, slow_s = durations_s
+    assert slow_s > 2 * fast_s
+
+
+async def test_games_put_during_a_stream_are_seen_by_the_next(
+    lichess: Control, http: httpx.AsyncClient
+) -> None:
+    lichess.put_games([{**make_game(10), "status": "started"}])
+    before: list[str] = []
+    await read_lines(http, before)
+    lichess.put_games([make_game(10)])
+    after: list[str] = []
+    await read_lines(http, after)
+    assert (len(before), len(after)) == (10, 11)
+
+
+async def test_accounts_close_and_tokens_change_while_running(
+    lichess: Control, http: httpx.AsyncClient
+) -> None:
+    lichess.close_account("Alice")
+    assert (await http.get(ALICE)).status_code == httpx.codes.NOT_FOUND
+    lichess.reopen_account("alice")
+    authorization = {"Authorization": "Bearer secret"}
+    assert (await http.get(ALICE, headers=authorization)).status_code == httpx.codes.UNAUTHORIZED
+    lichess.set_tokens({"secret": "alice"})
+    assert (await http.get(ALICE, headers=authorization)).status_code == httpx.codes.OK
+    assert lichess.requests[-1].authenticated_as == "alice"
+
+
+async def test_a_malformed_control_request_says_why(lichess: Control) -> None:
+    with pytest.raises(httpx.HTTPStatusError, match="createdAt"):
+        lichess.put_games([{"id": "game0001", "players": {}}])
+
+
+def test_stopping_does_not_wait_for_a_stalled_stream() -> None:
+    with httpx.Client(headers=HEADERS, timeout=TIMEOUT_SECONDS) as http:
+        with run_fake_lichess() as lichess:
+            lichess.put_games([make_game(0)])
+            lichess.add_fault(Fault(kind=FaultKind.STALL))
+            response = http.send(http.build_request("GET", lichess.url + ALICE), stream=True)
+        with pytest.raises(httpx.RemoteProtocolError):
+            response.read()
+
+
+def test_the_program_serves_a_file_and_stops_on_sigterm(tmp_path: Path) -> None:
+    games, port_file = tmp_path / "games.ndjson", tmp_path / "port"
+    games.write_text(httpx.Response(200, json=make_game(1)).text + "\n")
+    command = [sys.executable, "-m", "tests.fakes.lichess", "--games", str(games)]
+    command += ["--port-file", str(port_file)]
+    server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert "1 games at http://127.0.0.1:" in server.stdout.readline()
+        url = f"http://127.0.0.1:{port_file.read_text().strip()}"
+        assert httpx.get(url + ALICE, headers=HEADERS).json()["id"] == "game0001"
+        assert httpx.get(f"{url}/_control/requests").status_code == httpx.codes.NOT_FOUND
+    finally:
+        server.terminate()
+        server.communicate(timeout=TIMEOUT_SECONDS)
+    assert server.returncode in (0, -signal.SIGTERM)
+
+
+def test_the_program_says_in_one_line_which_line_is_no_game(tmp_path: Path) -> None:
+    games = tmp_path / "games.ndjson"
+    games.write_text("\n{}\n")
+    command = [sys.executable, "-m", "tests.fakes.lichess", "--games", str(games)]
+    failed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"fake-lichess: {games}, line 2: ")
+    assert failed.stderr.count("\n") == 1
+
+
+async def test_rivals_get_one_place_between_them(lichess: Control, http: httpx.AsyncClient) -> None:
+    lichess.set_penalty_seconds(0)
+    lichess.set_speed_limit(100)
+    responses = await asyncio.gather(*(http.get(ALICE) for _ in range(5)))
+    assert sorted(response.status_code for response in responses) == [200, 429, 429, 429, 429]
+    (accepted,) = (request for request in lichess.requests if request.accepted)
+    assert sum(accepted in pair for pair in lichess.overlaps()) == 4
