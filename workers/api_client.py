@@ -14,7 +14,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -264,7 +263,7 @@ def _problem(response: httpx.Response) -> ApiProblem:
     if not isinstance(document, dict):
         document = {}
     code = str(document.pop("code", "unknown"))
-    detail = str(document.pop("detail", "")) or HTTPStatus(response.status_code).phrase
+    detail = str(document.pop("detail", "")) or response.reason_phrase
     return _PROBLEMS.get(code, ApiProblem)(response.status_code, code, detail, document)
 
 

@@ -83,6 +83,7 @@ app.conf.update(
     task_queues=[Queue(str(queue), routing_key=str(queue)) for queue in QueueName],
     task_routes={str(task): {"queue": str(queue)} for task, queue in QUEUE_OF_TASK.items()},
     task_create_missing_queues=False,
+    task_default_queue=str(QueueName.DB),
     task_publish_retry_policy={
         "max_retries": 3,
         "interval_start": 0,

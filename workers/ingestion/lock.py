@@ -1,0 +1,243 @@
+"""Who may ask Lichess now? (One request at a time, over all processes and hosts.)
+
+Two locks, one in the other. The kernel's `flock` on a file of this host is released by the end of its
+process and by nothing else, so no process here can follow one that is merely stopped or slow. The Redis
+lock inside it keeps other hosts out; it lapses when its holder's heartbeat stays away. Its holder then
+shuts its own connection to Lichess. A holder on another host that is stopped for longer than the TTL is
+the one case that no lock with a time limit excludes; there the API's fence refuses what it reports.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import redis
+import structlog
+
+from workers.ingestion.cutoff import CutOff, CutReason
+
+_LOG = structlog.get_logger(__name__)
+
+_LOCK_KEY: Final = "scoresheet:lichess:lock"
+_FENCE_KEY: Final = "scoresheet:lichess:fence"
+_NOT_BEFORE_KEY: Final = "scoresheet:lichess:not_before"
+
+# One script, so that no two holders can ever have the same fence, and no holder a fence of before.
+# Answers the new fence, 0 if the lock is taken, or minus the milliseconds that Lichess must be left alone.
+_ACQUIRE: Final = """
+local wait = redis.call('PTTL', KEYS[3])
+if wait > 0 then return -wait end
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('INCR', KEYS[2]) end
+return 0
+"""
+_EXTEND: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+_RELEASE: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+_RAISE: Final = """
+local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
+if fence < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+return 0
+"""
+# Never shortens: two reasons to wait may come in any order.
+_CLOSE: Final = """
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'PX', ARGV[1]) end
+return 0
+"""
+
+_POLL_SECONDS: Final = 0.2
+"""How soon a freed lock, a stop or a deadline is noticed."""
+_FAILURES_UNTIL_LOST: Final = 2
+
+
+class GateBusyError(Exception):
+    """Somebody else asks Lichess, and went on for longer than we waited."""
+
+
+class GateClosedError(Exception):
+    """Lichess must not be asked now: it said 429 a while ago."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"closed for another {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class Gate:
+    """The one way to Lichess. `stopping` tells whether this process should end soon."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        state_dir: Path,
+        *,
+        ttl_seconds: float,
+        heartbeat_seconds: float,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._client = client
+        self._lock_file = state_dir / "lichess.lock"
+        self._ttl_ms = round(ttl_seconds * 1_000)
+        self._heartbeat_seconds = heartbeat_seconds
+        self._stopping = stopping
+        self._acquire = client.register_script(_ACQUIRE)
+        self._extend = client.register_script(_EXTEND)
+        self._release = client.register_script(_RELEASE)
+
+    @contextlib.contextmanager
+    def hold(self, *, wait_seconds: float, deadline_seconds: float) -> Iterator["Hold"]:
+        """Be the only one who asks Lichess within this block, for `deadline_seconds` at most.
+
+        Raises GateBusyError after `wait_seconds`, GateClosedError while a back-off runs, RedisError.
+        """
+        give_up_at = time.monotonic() + wait_seconds
+        with self._kernel_lock(give_up_at):
+            token = secrets.token_hex(16)
+            lease_until, fence = self._redis_lock(token, give_up_at)
+            hold = Hold(fence, CutOff(lease_until), time.monotonic() + deadline_seconds)
+            try:
+                with _Watch(hold, self._heartbeat_seconds, lambda: self._extended(token), self._stopping):
+                    yield hold
+            finally:
+                self._free(token)
+
+    def raise_fence(self, floor: int) -> None:
+        """Make the next fence larger than `floor`: the counter was lost with Redis's data."""
+        self._client.eval(_RAISE, 1, _FENCE_KEY, str(floor))
+
+    def close_for(self, seconds: float) -> None:
+        """Let nobody in for so long, across restarts of whoever asks; never shortens an earlier closure."""
+        if seconds > 0:
+            self._client.eval(_CLOSE, 1, _NOT_BEFORE_KEY, str(max(1, round(seconds * 1_000))))
+
+    @contextlib.contextmanager
+    def _kernel_lock(self, give_up_at: float) -> Iterator[None]:
+        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _flocked(descriptor):
+                self._wait(give_up_at)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _redis_lock(self, token: str, give_up_at: float) -> tuple[float, int]:
+        while True:
+            # The lease counts from before the command was sent: Redis's own time starts later.
+            lease_until = time.monotonic() + self._ttl_ms / 1_000
+            try:
+                answer = int(
+                    self._acquire(keys=[_LOCK_KEY, _FENCE_KEY, _NOT_BEFORE_KEY], args=[token, self._ttl_ms])
+                )
+            except redis.RedisError:
+                self._free(token)  # it may have been granted, and only the answer lost
+                raise
+            if answer > 0:
+                return lease_until, answer
+            if answer < 0:
+                raise GateClosedError(-answer / 1_000)
+            self._wait(give_up_at)
+
+    def _wait(self, give_up_at: float) -> None:
+        if self._stopping() or time.monotonic() >= give_up_at:
+            raise GateBusyError("somebody else is asking Lichess")
+        time.sleep(_POLL_SECONDS)
+
+    def _extended(self, token: str) -> float | None:
+        """Return the new end of the lease, or None if the lock is not ours any more; raises RedisError."""
+        lease_until = time.monotonic() + self._ttl_ms / 1_000
+        return lease_until if self._extend(keys=[_LOCK_KEY], args=[token, self._ttl_ms]) else None
+
+    def _free(self, token: str) -> None:
+        try:
+            self._release(keys=[_LOCK_KEY], args=[token])
+        except redis.RedisError as error:
+            _LOG.warning("gate_not_released", error=str(error))  # lapses by itself after the TTL
+
+
+def _flocked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Hold:
+    """A turn at the gate."""
+
+    def __init__(self, fence: int, cutoff: CutOff, deadline: float) -> None:
+        self.fence = fence
+        """Larger than that of every turn before, as far as Redis remembers."""
+        self.cutoff = cutoff
+        """Ends the request when the turn ends before it."""
+        self.deadline = deadline
+
+
+class _Watch:
+    """Keeps the lock alive, from a thread; cuts the request off when it can't, must stop, or is late."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        heartbeat_seconds: float,
+        extend: Callable[[], float | None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._hold = hold
+        self._heartbeat_seconds = heartbeat_seconds
+        self._extend = extend
+        self._stopping = stopping
+        self._done = threading.Event()
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="gate-watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        next_beat = time.monotonic() + self._heartbeat_seconds
+        while not self._done.wait(min(_POLL_SECONDS, self._heartbeat_seconds)):
+            now = time.monotonic()
+            reason = None
+            if now >= next_beat:
+                next_beat = now + self._heartbeat_seconds
+                reason = self._beat()
+            elif self._stopping():
+                reason = CutReason.STOPPING
+            elif now >= self._hold.deadline:
+                reason = CutReason.DEADLINE
+            reason = reason or self._hold.cutoff.reason  # the lease may have run out meanwhile
+            if reason is not None:
+                self._hold.cutoff.pull(reason)
+                _LOG.warning("request_cut_off", reason=reason.value)
+                return
+
+    def _beat(self) -> CutReason | None:
+        try:
+            lease_until = self._extend()
+        except redis.RedisError as error:
+            self._failures += 1
+            _LOG.warning("heartbeat_failed", failures=self._failures, error=str(error))
+            return CutReason.LOCK_LOST if self._failures >= _FAILURES_UNTIL_LOST else None
+        self._failures = 0
+        if lease_until is None:
+            return CutReason.LOCK_LOST
+        self._hold.cutoff.extend_lease(lease_until)
+        return None

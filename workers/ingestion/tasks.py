@@ -1,0 +1,95 @@
+"""Which Celery tasks bring games in?
+
+All are delivered at least once, late acknowledged, and not retried: what one leaves undone, PostgreSQL
+knows, and the next round of `orchestrator` finds. Their time limits are in celery_app.py.
+"""
+
+import functools
+from typing import Any, Final
+
+import structlog
+
+from app.contract.ingestion import FetchPlan
+from app.contract.names import QueueName, TaskName
+from workers.api_client import get_api_client
+from workers.celery_app import app, stop_requested
+from workers.ingestion import broker, consumer
+from workers.ingestion.lichess import LichessClient
+from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
+from workers.ingestion.pressure import Pressure
+from workers.ingestion.producer import Producer
+from workers.settings import get_settings
+
+_LOG = structlog.get_logger(__name__)
+
+DUE_PLAYERS: Final = 500
+"""Players whom one round of the schedule sends on their way at most; the longest waiting go first."""
+
+# Celery would put the arguments' `repr` into the headers: the payload a second time, for nobody.
+_WITHOUT_REPR: Final[dict[str, Any]] = {"argsrepr": "", "kwargsrepr": ""}
+
+
+@app.task(name=TaskName.ORCHESTRATOR)
+def orchestrator() -> None:
+    """Send each player who is due on the way to Lichess; a player sent twice is no harm."""
+    players = get_api_client().due_players(DUE_PLAYERS).players
+    for player in players:
+        _send_fetch(player)
+    _LOG.info("players_due", count=len(players))
+
+
+@app.task(name=TaskName.FETCH_PLAYER_GAMES)
+def fetch_player_games(player: str) -> None:
+    """Fetch a player's next slice of games, if one is due; what remains goes behind the other players."""
+    try:
+        more = _producer().fetch(player)
+    except (GateBusyError, GateClosedError) as reason:
+        _LOG.info("fetch_put_off", reason=str(reason))
+        return
+    if more:
+        _send_fetch(player)
+
+
+@app.task(name=TaskName.PROCESS_GAME_DATA)
+def process_game_data(player: str, run_id: int, line: int, payload: str) -> None:
+    """Parse and store one game. `payload` is the JSON text of the export, without its secrets."""
+    consumer.process(get_api_client(), player, run_id, line, payload)
+
+
+def _send_fetch(player: str) -> None:
+    # Later rounds of the schedule bring the player again, so an old message is worth nothing.
+    fetch_player_games.apply_async((player,), expires=2 * get_settings().orchestrator_seconds)
+
+
+def _dispatch(plan: FetchPlan, line: int, payload: str) -> None:
+    process_game_data.apply_async((plan.player, plan.run_id, line, payload), **_WITHOUT_REPR)
+
+
+@functools.cache
+def _producer() -> Producer:
+    # Made in the child that runs the task: connections must not survive a fork.
+    settings = get_settings()
+    redis = broker.connect(
+        settings.broker_url.get_secret_value(), timeout_seconds=min(5.0, settings.lock_heartbeat_seconds / 2)
+    )
+    return Producer(
+        get_api_client(),
+        Gate(
+            redis,
+            settings.state_dir,
+            ttl_seconds=settings.lock_ttl_seconds,
+            heartbeat_seconds=settings.lock_heartbeat_seconds,
+            stopping=stop_requested,
+        ),
+        LichessClient(settings.lichess_url, settings.lichess_token(), settings.lichess_timeout_seconds),
+        _dispatch,
+        Pressure(
+            lambda: broker.queue_length(redis, QueueName.DB),
+            high_water=settings.queue_high_water,
+            low_water=settings.queue_low_water,
+            pause_seconds=settings.pause_seconds,
+        ),
+        gate_wait_seconds=settings.gate_wait_seconds,
+        deadline_seconds=settings.lichess_deadline_seconds,
+        rate_limit_seconds=settings.rate_limit_seconds,
+    )
