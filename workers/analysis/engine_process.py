@@ -55,6 +55,7 @@ class EngineProtocol(chess.engine.UciProtocol):
         self._faults = faults
         self._bytes_left = OUTPUT_LIMIT_BYTES
         self._last_words = ""
+        self.exited = asyncio.Event()
 
     def grant_output(self) -> None:
         """Begin a new command: its answer may be as long as the limit."""
@@ -62,6 +63,7 @@ class EngineProtocol(chess.engine.UciProtocol):
 
     def process_exited(self) -> None:
         """Report the end, even where a child of the engine holds its pipes open."""
+        self.exited.set()
         self._report_death()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -125,6 +127,8 @@ async def end(transport: asyncio.SubprocessTransport, protocol: EngineProtocol) 
     # Nothing in an engine is worth saving: SIGKILL at once. The group outlives a leader that has died.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(transport.get_pid(), signal.SIGKILL)
-    transport.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(protocol.exited.wait(), REAP_SECONDS)
+    transport.close()  # not before: it polls the process and would snatch the exit status from asyncio
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(protocol.returncode), REAP_SECONDS)
