@@ -70,6 +70,9 @@ def service_user(needed: Iterable[Path]) -> ServiceUser:
     account = pwd.getpwnam("nobody")
     prefix += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     kept = "-all" if all(_open_to_others(path) for path in needed) else "-all,+dac_read_search"
+    if kept != "-all":
+        # Without it, access(2) ignores the right, and initdb believes that there is no postgres beside it.
+        prefix.append("--securebits=+no_setuid_fixup")
     prefix += [f"--inh-caps={kept}", f"--ambient-caps={kept}", f"--bounding-set={kept}"]
     return ServiceUser(account.pw_name, account.pw_uid, account.pw_gid, tuple(prefix))
 

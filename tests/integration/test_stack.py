@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from dev.errors import DevError
+from dev.identity import service_user
 from dev.leftovers import SessionRecord
 from dev.paths import CHECKOUT
 from dev.postgres.cluster import DATABASE, MIGRATION_ROLE, PORT, ROLE
@@ -235,3 +236,17 @@ def test_a_path_too_long_for_sockets_is_no_obstacle(tmp_path: Path) -> None:
         with _connect(services.state, POOL_PORT, ROLE) as connection:
             assert _value(connection, "SELECT 1") == 1
     assert not services.state.run.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's stack runs as that user")
+def test_a_checkout_closed_to_others_can_be_used_but_not_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho ran; touch $0.written\n")
+    program.chmod(0o755)
+    user = service_user([program])
+    # initdb asks by access(2), as `test -x` does, whether its postgres can be run.
+    ran = user.run(["sh", "-c", f"test -x {program} && {program}"], environment=os.environ, folder=Path("/"))
+    assert ran.stdout == "ran\n"
+    assert "Permission denied" in ran.stderr
+    assert not program.with_suffix(".written").exists()
