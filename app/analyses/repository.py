@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.analyses import AnalysisPriority, AnalysisState, PluginId
 from app.contract.analyses import PluginResult as PluginResultMessage
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
+from app.db.prepared import prepared
 
 OPEN = (AnalysisState.PENDING, AnalysisState.RUNNING)
 
@@ -26,17 +27,11 @@ async def put(
     session: AsyncSession, game_id: int, created_at: datetime, state: AnalysisState, *, void: bool
 ) -> None:
     """Enter a finished game; with `void` its present analysis starts anew."""
-    statement = insert(GameAnalysis).values(game_id=game_id, created_at=created_at, state=state)
+    values = {"game_id": game_id, "created_at": created_at, "state": state}
+    connection = await session.connection()
+    await connection.execute(_RESTART if void else _ENTER, values)
     if not void:
-        await session.execute(statement.on_conflict_do_nothing())
         return
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["game_id"],
-            # The fence moves on: a worker that still analyses the old moves may not report.
-            set_={"state": state, "fence": GameAnalysis.fence + 1, **FRESH},
-        )
-    )
     await session.execute(delete(PluginResult).where(PluginResult.game_id == game_id))
 
 
@@ -49,6 +44,18 @@ FRESH: dict[str, Any] = {
     "error": None,
 }
 """Values of an analysis that nobody has tried yet."""
+
+# Built once: the hot path of ingestion.
+_COLUMNS = ("game_id", "created_at", "state")
+_ENTER = prepared(insert(GameAnalysis).on_conflict_do_nothing(), _COLUMNS)
+# The fence moves on: a worker that still analyses the old moves may not report.
+_RESTART = prepared(
+    insert(GameAnalysis).on_conflict_do_update(
+        index_elements=["game_id"],
+        set_={"state": insert(GameAnalysis).excluded.state, "fence": GameAnalysis.fence + 1, **FRESH},
+    ),
+    _COLUMNS,
+)
 
 
 async def fail_exhausted(session: AsyncSession, max_attempts: int) -> Sequence[int]:

@@ -29,11 +29,11 @@ _RETRY_WAIT_MAX = timedelta(hours=6)
 
 
 async def game_stored(
-    session: AsyncSession, game_id: int, created_at: datetime, *, analysable: bool, moves_changed: bool
+    session: AsyncSession, game_id: int, created_at: datetime, *, analysable: bool, void: bool
 ) -> None:
-    """Enter a finished game that was stored or changed; other moves void what was analysed."""
+    """Enter a finished game that was stored or changed; with `void` (other moves) it starts anew."""
     state = AnalysisState.PENDING if analysable else AnalysisState.UNSUPPORTED
-    await repository.put(session, game_id, created_at, state, void=moves_changed)
+    await repository.put(session, game_id, created_at, state, void=void)
 
 
 async def pending(session: AsyncSession, settings: Settings, request: PendingRequest) -> list[str]:

@@ -2,12 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Label, Row, case, func, literal_column, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, case, func, literal_column, select, tuple_
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.contract.games import ANALYSABLE_VARIANTS, GameRecord
+from app.db.base import Base
 from app.db.models import Game, GameMoves
+from app.db.prepared import prepared
 from app.games.revisits import next_revisit
 
 
@@ -47,32 +50,9 @@ def is_analysable(record: GameRecord) -> bool:
 async def _upsert_game(
     session: AsyncSession, record: GameRecord, run_id: int, line: int
 ) -> Row[tuple[int, bool, bool]] | None:
-    statement = insert(Game).values(source_id=record.id, run_id=run_id, line=line, **_columns(record))
-    new = statement.excluded
-    differs = new.digest != Game.digest
-    # A second look at the same content moves the observation on and leaves all else.
-    changes = {
-        name: case((differs, new[name]), else_=getattr(Game, name))
-        for name in _columns(record)
-        if name not in ("digest", "revisit_at")
-    }
-    return (
-        await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["source", "source_id"],
-                set_={
-                    **changes,
-                    "digest": new.digest,
-                    "run_id": new.run_id,
-                    "line": new.line,
-                    "revisit_at": new.revisit_at,
-                    "updated_at": case((differs, func.now()), else_=Game.updated_at),
-                },
-                where=tuple_(new.finished, new.run_id, new.line)
-                > tuple_(Game.finished, Game.run_id, Game.line),
-            ).returning(Game.id, _INSERTED, Game.updated_at == func.now())
-        )
-    ).one_or_none()
+    values = {"source_id": record.id, "run_id": run_id, "line": line, **_columns(record)}
+    connection = await session.connection()
+    return (await connection.execute(_GAME_UPSERT, values)).one_or_none()
 
 
 def _columns(record: GameRecord) -> dict[str, Any]:
@@ -123,6 +103,7 @@ async def _moves_differ(session: AsyncSession, game_id: int, record: GameRecord)
 async def _upsert_moves(session: AsyncSession, game_id: int, record: GameRecord) -> None:
     moves = record.moves
     values = {
+        "game_id": game_id,
         "san": moves.san,
         "uci": moves.uci,
         "position_keys": moves.position_keys,
@@ -131,8 +112,48 @@ async def _upsert_moves(session: AsyncSession, game_id: int, record: GameRecord)
         if record.evaluations is None
         else [item.model_dump(mode="json", exclude_none=True) for item in record.evaluations],
     }
-    statement = insert(GameMoves).values(game_id=game_id, **values)
-    await session.execute(statement.on_conflict_do_update(index_elements=["game_id"], set_=values))
+    connection = await session.connection()
+    await connection.execute(_MOVES_UPSERT, values)
 
 
-_INSERTED: Label[bool] = literal_column("(games.xmax = 0)").label("inserted")
+# This is the hot path of ingestion: statements are built once, since building one costs more than running it.
+_OF_THE_DATABASE = {"id", "source", "stored_at", "updated_at", "revisits"}
+"""Columns that an observation says nothing of."""
+
+
+def _game_upsert() -> ReturningInsert[tuple[int, bool, bool]]:
+    statement = insert(GAMES)
+    new = statement.excluded
+    differs = new.digest != GAMES.c.digest
+    # A second look at the same content moves the observation on and leaves all else.
+    changes = {
+        column.name: case((differs, new[column.name]), else_=column)
+        for column in GAMES.c
+        if column.name not in _OF_THE_DATABASE | {"source_id"}
+    }
+    order = ("finished", "run_id", "line")
+    moved_on = {name: new[name] for name in ("digest", "run_id", "line", "revisit_at")}
+    return statement.on_conflict_do_update(
+        index_elements=["source", "source_id"],
+        set_={
+            **changes,
+            **moved_on,
+            "updated_at": case((differs, func.now()), else_=GAMES.c.updated_at),
+        },
+        where=tuple_(*(new[name] for name in order)) > tuple_(*(GAMES.c[name] for name in order)),
+    ).returning(GAMES.c.id, literal_column("(games.xmax = 0)"), GAMES.c.updated_at == func.now())
+
+
+def _moves_upsert() -> Insert:
+    statement = insert(MOVES)
+    changes = {column.name: statement.excluded[column.name] for column in MOVES.c if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=["game_id"], set_=changes)
+
+
+GAMES = Base.metadata.tables["games"]
+MOVES = Base.metadata.tables["game_moves"]
+_GAME_UPSERT = prepared(
+    _game_upsert(),
+    [column.name for column in GAMES.c if column.name not in _OF_THE_DATABASE],
+)
+_MOVES_UPSERT = prepared(_moves_upsert(), MOVES.c.keys())

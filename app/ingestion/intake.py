@@ -42,7 +42,7 @@ async def _store(session: AsyncSession, observation: Observation) -> str:
             stored.game_id,
             record.created_at,
             analysable=store.is_analysable(record),
-            moves_changed=stored.moves_changed,
+            void=stored.moves_changed and not stored.inserted,
         )
     await ledger.settle_stored(session, observation.player.lower(), _manifest_row(observation))
     if stored is None or not stored.changed:

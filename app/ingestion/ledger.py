@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnClause, exists, func, literal_column, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnClause, bindparam, exists, func, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import IngestionRun, Player, RunState, SeenGame, SeenState
+from app.db.prepared import prepared
 
 NAMELESS_PREFIX = "line:"
 """Begins the manifest's id of a line that names no game."""
@@ -38,22 +39,8 @@ async def settle_stored(session: AsyncSession, user_id: str, row: dict[str, Any]
 
     `row` holds source_id, created_at, run_id and line; the entry is made where it is missing.
     """
-    player_id = select(Player.id).where(Player.user_id == user_id).scalar_subquery()
-    statement = insert(SeenGame).values(**row, player_id=player_id, state=SeenState.STORED)
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["player_id", "source_id"],
-            set_={
-                "state": SeenState.STORED,
-                "retry_at": None,
-                "refusal_code": None,
-                "refusal_detail": None,
-                "raw": None,
-                "updated_at": func.now(),
-            },
-            where=SeenGame.state != SeenState.STORED,
-        )
-    )
+    connection = await session.connection()
+    await connection.execute(_SETTLE_STORED, {**row, "of_user": user_id})
 
 
 async def settle_refused(
@@ -172,3 +159,22 @@ async def reopen_refused(session: AsyncSession, player_id: int, ids: Sequence[st
     if ids is not None:
         statement = statement.where(SeenGame.source_id.in_(ids))
     return len((await session.execute(statement)).all())
+
+
+def _settle_stored() -> Insert:
+    # Built once: the hot path of ingestion.
+    player_id = select(Player.id).where(Player.user_id == bindparam("of_user")).scalar_subquery()
+    statement = insert(SeenGame).values(
+        player_id=player_id,
+        state=SeenState.STORED,
+        **{name: bindparam(name) for name in ("source_id", "created_at", "run_id", "line")},
+    )
+    cleared: dict[str, Any] = dict.fromkeys(("retry_at", "refusal_code", "refusal_detail", "raw"))
+    return statement.on_conflict_do_update(
+        index_elements=["player_id", "source_id"],
+        set_={"state": SeenState.STORED, "updated_at": func.now(), **cleared},
+        where=SeenGame.state != SeenState.STORED,
+    )
+
+
+_SETTLE_STORED = prepared(_settle_stored())

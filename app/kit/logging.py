@@ -18,11 +18,24 @@ class LogFormat(StrEnum):
     PRETTY = "pretty"
 
 
+_QUIET = ("httpx", "httpcore", "uvicorn.access", "chess.engine", "asyncio", "alembic")
+"""Libraries that log every step at INFO; httpx's lines would carry URLs."""
+
+
+def _drop_color_message(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    # uvicorn adds its message a second time, with terminal colours.
+    event.pop("color_message", None)
+    return event
+
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.ExtraAdder(),
+    _drop_color_message,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
@@ -31,7 +44,7 @@ _SHARED: list[structlog.typing.Processor] = [
 def configure_logging(log_format: LogFormat, level: str) -> None:
     """Send the logs of this process, of its libraries too, to stderr: one event a line.
 
-    Libraries that log every request at INFO (httpx carries URLs, uvicorn its access log) are held at WARNING.
+    Libraries that log every step are held at WARNING.
     """
     pretty = log_format is LogFormat.PRETTY or (log_format is LogFormat.AUTO and sys.stderr.isatty())
     renderers: list[structlog.typing.Processor] = (
@@ -51,10 +64,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            name: {"level": "WARNING"}
-            for name in ("httpx", "httpcore", "uvicorn.access", "chess.engine", "asyncio")
-        },
+        "loggers": {name: {"level": "WARNING"} for name in _QUIET},
     }
     logging.config.dictConfig(config)
     logging.captureWarnings(capture=True)
