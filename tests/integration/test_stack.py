@@ -242,7 +242,7 @@ def test_a_path_too_long_for_sockets_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_checkout_closed_to_others_can_be_used_but_not_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     program = tmp_path / "program"
-    program.write_text("#!/bin/sh\necho ran; : > "$0.written"\n")
+    program.write_text("#!/bin/sh\necho ran; : > $0.written\n")
     program.chmod(0o755)
     user = service_user([program])
     ran = user.run([program], environment={}, folder=Path("/"))
