@@ -143,7 +143,7 @@ class Supervisor:
         if process.stdout is not None:
             process.stdout.close()
         self._process = None
-        killed = self._session.end(timedelta(seconds=1)) if self._session else []
+        killed = self._session.end(2 * _MARGIN) if self._session else []
         self._state.session.unlink(missing_ok=True)
         return killed
 

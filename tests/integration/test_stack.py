@@ -219,7 +219,7 @@ def test_a_signal_stops_everything_cleanly(tmp_path: Path, number: signal.Signal
     assert "database system is shut down" in log
 
 
-def test_a_killed_supervisor_takes_its_programs_along(tmp_path: Path) -> None:
+def test_the_programs_of_a_killed_supervisor_stop_cleanly(tmp_path: Path) -> None:
     up, family = _start_up(tmp_path)
     supervisord = SessionRecord.read(tmp_path / "supervisor" / "session.json")
     assert supervisord is not None
@@ -227,6 +227,11 @@ def test_a_killed_supervisor_takes_its_programs_along(tmp_path: Path) -> None:
     up.communicate()
     assert up.returncode == 1
     _wait_until_gone(family)
+    # What they said of it went to a pipe that nobody read; PostgreSQL's next start tells.
+    with running_services(tmp_path) as (stack, _):
+        log = stack.log_path("postgres").read_text()
+    assert log.count("database system was shut down") == 2
+    assert "database system was interrupted" not in log
 
 
 def test_a_path_too_long_for_sockets_is_no_obstacle(tmp_path: Path) -> None:
