@@ -168,10 +168,10 @@ class PluginOutput(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-Output = TypeVar("Output", bound=PluginOutput)
+Output_co = TypeVar("Output_co", bound=PluginOutput, covariant=True)
 
 
-class Plugin(ABC, Generic[Output]):
+class Plugin(ABC, Generic[Output_co]):
     """One computation over one game. Subclasses take no arguments and keep no state."""
 
     api_version: ClassVar[int]
@@ -189,5 +189,5 @@ class Plugin(ABC, Generic[Output]):
     needs: ClassVar[Needs] = Needs()
 
     @abstractmethod
-    def analyse(self, game: AnalysedGame) -> Output:
+    def analyse(self, game: AnalysedGame) -> Output_co:
         """Compute the result of one game."""

@@ -1,0 +1,80 @@
+"""Does a bad plugin harm anything but its own result?"""
+
+import os
+import signal
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.contract.analyses import PluginResult
+from plugins.api import AnalysedGame
+from tests.unit.workers.analysis import bad_plugins as bad
+from workers.analysis.plugin_runner import run_plugin
+
+GAME = AnalysedGame(
+    id="abcdefgh", variant="standard", initial_fen=None, status="resign", winner=None, uci=("e2e4", "e7e5")
+)
+
+
+def error_of(result: PluginResult) -> str:
+    assert result.result is None
+    assert result.error is not None
+    return result.error
+
+
+def test_a_good_result_is_stored_as_json() -> None:
+    outcome = run_plugin(bad.Good(), GAME)
+    assert outcome == PluginResult.model_validate(
+        {"plugin": {"name": "good", "version": 1}, "result": {"value": 2.0, "text": ""}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words"),
+    [
+        (bad.Throws, "LookupError: no ply 99 in abcdefgh"),
+        (bad.Exits, "SystemExit: 2"),
+        (bad.Interrupts, "KeyboardInterrupt: abcdefgh"),
+        (bad.Unspeakable, "Mute: (no message)"),
+        (bad.NotANumber, "value: "),
+        (bad.WrongField, "value: "),
+        (bad.WrongType, "analyse() returned dict, declared is Verdict"),
+        (bad.Nul, "NUL"),
+        (bad.Huge, "the limit is 1000000"),
+        (bad.Scribbles, "FrozenInstanceError"),
+    ],
+)
+def test_a_bad_plugin_ends_as_an_error_of_its_own(plugin: type[bad.Good], words: str) -> None:
+    with capture_logs() as logs:
+        outcome = run_plugin(plugin(), GAME)
+    assert words in error_of(outcome)
+    assert [entry["event"] for entry in logs] == ["plugin_failed"]
+    assert run_plugin(bad.Good(), GAME).result is not None
+
+
+def test_an_exception_is_stored_with_the_place_where_it_arose() -> None:
+    assert "bad_plugins.py" in error_of(run_plugin(bad.Throws(), GAME))
+
+
+def test_a_plugin_that_never_returns_is_ended() -> None:
+    outcome = run_plugin(bad.Loops(), GAME, time_limit_seconds=0.05)
+    assert error_of(outcome) == "PluginTimeout: no result after 0.05 s"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_what_a_plugin_prints_goes_to_the_log_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
+    with capture_logs() as logs:
+        outcome = run_plugin(bad.Prints(), GAME)
+    assert outcome.result is not None
+    assert capsys.readouterr().out == ""
+    [entry] = logs
+    assert entry["event"] == "plugin_printed"
+    assert entry["text"].startswith("chatter chatter")
+    assert len(entry["text"]) == 2_000
+
+
+def test_a_copy_that_a_plugin_forks_does_not_work_on() -> None:
+    process = os.getpid()
+    outcome = run_plugin(bad.Forks(), GAME)
+    assert os.getpid() == process
+    assert outcome.result == {"value": 1.0, "text": "abcdefgh"}
