@@ -37,12 +37,12 @@ def test_work_that_a_signal_breaks_off_does_not_go_on_later(
         def strike(loop: asyncio.SelectorEventLoop) -> None:
             loop_waits(loop)
             if "go nodes 50" in fake.commands(folder):
+                monkeypatch.undo()  # it strikes once
                 signal.raise_signal(signal.SIGUSR1)
 
         monkeypatch.setattr(asyncio.SelectorEventLoop, "_run_once", strike)
         with pytest.raises(TimeIsUp):
             bench.run(bench.slot.evaluate(chess.Board(), 50, identity))
-        monkeypatch.undo()
         signal.signal(signal.SIGUSR1, handler)
         assert [pid for pid in fake.pids(folder) if alive(pid)] == []
         assert bench.identity() == identity
