@@ -1,11 +1,15 @@
 """Does the fake Lichess behave on real connections: cuts, stalls, pace, clients that leave, rivals?"""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ HEADERS = {"User-Agent": "scoresheet-tests/1.0 (integration)", "Accept": "applic
 TIMEOUT_SECONDS = 30
 ALICE = "/api/games/user/alice"
 REPOSITORY = Path(__file__).parents[2]
+ESTABLISHED = "01"  # a state in /proc/net/tcp
 
 
 def make_game(number: int) -> dict[str, Any]:
@@ -254,22 +259,68 @@ def test_stopping_does_not_wait_for_a_stalled_stream() -> None:
             response.read()
 
 
-def test_the_program_serves_a_file_and_stops_on_sigterm(tmp_path: Path) -> None:
+@contextmanager
+def program(tmp_path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the server as a program serving one game, and yield it with its address."""
     games, port_file = tmp_path / "games.ndjson", tmp_path / "port"
-    games.write_text(httpx.Response(200, json=make_game(1)).text + "\n")
-    command = [sys.executable, "-m", "tests.fakes.lichess", "--games", str(games)]
-    command += ["--port-file", str(port_file)]
-    server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    games.write_text(json.dumps(make_game(1)) + "\n")
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fakes.lichess",
+        "--games",
+        str(games),
+        "--port-file",
+        str(port_file),
+    ]
+    server = subprocess.Popen([*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         assert "1 games at http://127.0.0.1:" in server.stdout.readline()
-        url = f"http://127.0.0.1:{port_file.read_text().strip()}"
-        assert httpx.get(url + ALICE, headers=HEADERS).json()["id"] == "game0001"
-        assert httpx.get(f"{url}/_control/requests").status_code == httpx.codes.NOT_FOUND
+        yield server, f"http://127.0.0.1:{port_file.read_text().strip()}"
     finally:
         server.terminate()
+        server.send_signal(signal.SIGCONT)  # a stopped process can't terminate
         server.communicate(timeout=TIMEOUT_SECONDS)
+
+
+def test_the_program_serves_a_file_and_stops_on_sigterm(tmp_path: Path) -> None:
+    with program(tmp_path) as (server, url):
+        assert httpx.get(url + ALICE, headers=HEADERS).json()["id"] == "game0001"
+        assert httpx.get(f"{url}/_control/requests").status_code == httpx.codes.NOT_FOUND
     assert server.returncode in (0, -signal.SIGTERM)
+
+
+def test_leaving_counts_from_when_the_client_left_not_from_when_the_server_looked(tmp_path: Path) -> None:
+    """A busy server finds the end of one request and the start of the next together, in any order."""
+    with (
+        program(tmp_path, "--control") as (server, url),
+        Control(url) as lichess,
+        httpx.Client(base_url=url, headers=HEADERS, timeout=TIMEOUT_SECONDS) as next_client,
+    ):
+        next_client.get(
+            "/api/games/user/nobody"
+        )  # leaves a connection open, on which the next request is read first
+        lichess.add_fault(Fault(kind=FaultKind.STALL))
+        with httpx.Client(base_url=url, headers=HEADERS, timeout=TIMEOUT_SECONDS) as first_client:
+            first_client.send(first_client.build_request("GET", ALICE), stream=True)
+            server.send_signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(next_client.get, ALICE)
+            wait_for_unread_request(url)
+            server.send_signal(signal.SIGCONT)
+            assert answer.result().status_code == httpx.codes.OK
+        assert lichess.overlaps() == []
+
+
+def wait_for_unread_request(url: str) -> None:
+    """Wait until the kernel holds bytes for the server that it has not read."""
+    port_hex = f":{httpx.URL(url).port:04X}"
+    while not any(
+        fields[1].endswith(port_hex) and fields[3] == ESTABLISHED and not fields[4].endswith(":00000000")
+        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+    ):
+        time.sleep(0.01)
 
 
 def test_the_program_says_in_one_line_which_line_is_no_game(tmp_path: Path) -> None:
