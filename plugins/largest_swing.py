@@ -82,15 +82,16 @@ def _swing(game: AnalysedGame, ply: int, white_before: float, white_after: float
     side = game.mover(ply)
     sign = 1 if side is Color.WHITE else -1
     # Six decimals: a thousandth of a centipawn, and no last bit that differs between math libraries.
-    before, after = round(white_before, 6), round(white_after, 6)
+    # Adding 0.0 makes of -0.0 what JSON readers expect.
+    before, after = round(white_before, 6) + 0.0, round(white_after, 6) + 0.0
     return Swing(
         ply=ply,
         side=side,
         san=game.san(ply),
         uci=game.uci[ply - 1],
-        before=sign * before,
-        after=sign * after,
+        before=sign * before + 0.0,
+        after=sign * after + 0.0,
         white_before=before,
         white_after=after,
-        change=round(sign * (after - before), 6),
+        change=round(sign * (after - before), 6) + 0.0,
     )

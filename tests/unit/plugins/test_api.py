@@ -1,0 +1,64 @@
+"""Does a plugin get what its contract promises?"""
+
+import dataclasses
+
+import chess
+import pytest
+from pydantic import ValidationError
+
+from app.contract.games import Color
+from plugins import api
+from plugins.api import AnalysedGame, PluginOutput
+
+BLACK_STARTS = "4k3/4p3/8/8/8/8/4P3/4K3 b - - 0 1"
+
+
+def game(*uci: str, variant: str = "standard", initial_fen: str | None = None) -> AnalysedGame:
+    return AnalysedGame(
+        id="abcdefgh", variant=variant, initial_fen=initial_fen, status="resign", winner=None, uci=uci
+    )
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    assert all(hasattr(api, name) for name in api.__all__)
+
+
+def test_boards_follow_the_plies_from_the_initial_position() -> None:
+    boards = list(game("e2e4", "e7e5").boards())
+    assert [board.ply() for board in boards] == [0, 1, 2]
+    assert boards[0].fen() == chess.STARTING_FEN
+    assert boards[2] == game("e2e4", "e7e5").board(2)
+
+
+def test_a_board_is_the_callers_own() -> None:
+    played = game("e2e4", "e7e5")
+    for board in played.boards():
+        board.clear()
+    assert played.board(0).fen() == chess.STARTING_FEN
+    assert played.board(2).piece_at(chess.E5) is not None
+
+
+def test_the_mover_follows_the_initial_position() -> None:
+    assert [game("e2e4").mover(ply) for ply in (1, 2, 3)] == [Color.WHITE, Color.BLACK, Color.WHITE]
+    by_black = game("e7e5", variant="fromPosition", initial_fen=BLACK_STARTS)
+    assert [by_black.mover(ply) for ply in (1, 2)] == [Color.BLACK, Color.WHITE]
+
+
+def test_moves_are_named_in_san() -> None:
+    assert game("e2e4", "e7e5", "g1f3").san(3) == "Nf3"
+    chess960 = game("b1f1", variant="chess960", initial_fen="1k6/8/8/8/8/8/8/1K3R2 w F - 0 1")
+    assert chess960.san(1) == "O-O"
+
+
+def test_a_game_does_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        game().status = "mate"  # type: ignore[misc]
+
+
+def test_a_result_takes_no_infinity_and_no_unknown_field() -> None:
+    class Output(PluginOutput):
+        value: float
+
+    for fields in ({"value": float("nan")}, {"value": float("inf")}, {"value": 1, "more": 2}):
+        with pytest.raises(ValidationError):
+            Output.model_validate(fields)

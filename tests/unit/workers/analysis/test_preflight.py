@@ -1,0 +1,64 @@
+"""Does a host that cannot analyse say so, in one line, before the worker starts?"""
+
+from pathlib import Path
+
+import pytest
+
+from app.kit.environment import ConfigurationError
+from tests.fakes import engine as fake
+from tests.fakes.engine import Fault
+from tests.unit.workers.analysis.bad_plugins import Good
+from workers.analysis import preflight
+from workers.analysis.plugin_registry import PluginError, PluginRegistry
+from workers.settings import Settings
+
+
+def settings(engine_path: Path) -> Settings:
+    return Settings.model_validate(
+        {"broker_url": "redis://127.0.0.1:1/0", "engine_path": engine_path, "engine_hash_mb": 4}
+    )
+
+
+@pytest.fixture(autouse=True)
+def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "load_plugins", lambda: PluginRegistry([Good()]))
+
+
+def test_a_good_host_passes_and_its_engine_is_known(folder: Path) -> None:
+    wanted = settings(fake.install(folder))
+    preflight.check(wanted)
+    assert preflight.engine(wanted).name == "Fake 1"
+    assert "go nodes 1000" in fake.commands(folder)
+    assert len(fake.pids(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault.ILLEGAL_INSTRUCTION, "exit status -4: built for another CPU"),
+        (Fault.EXIT_AT_START, "last said 'info string no network here'"),
+        (Fault.DIE_ON_GO, "exit status -11"),
+        (Fault.NAMELESS, "does not say its name"),
+    ],
+)
+def test_a_bad_engine_is_named_with_its_setting(folder: Path, fault: Fault, words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        preflight.check(settings(fake.install(folder, fault)))
+    message = str(caught.value)
+    assert message.startswith(f"SCORESHEET_ENGINE_PATH: the engine {folder / 'engine'} does not work: ")
+    assert words in message
+    assert "\n" not in message
+
+
+def test_a_missing_engine_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"SCORESHEET_ENGINE_PATH: .*no such program"):
+        preflight.check(settings(tmp_path / "none"))
+
+
+def test_a_bad_plugin_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> PluginRegistry:
+        raise PluginError("plugin 'x' has no valid version: 0")
+
+    monkeypatch.setattr(preflight, "load_plugins", fail)
+    with pytest.raises(ConfigurationError, match="plugin 'x' has no valid version"):
+        preflight.check(settings(fake.install(folder)))
