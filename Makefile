@@ -20,8 +20,8 @@ demo: setup ## ingest and analyse games from a fake Lichess, show a summary, ser
 	  $(call option,nodes,$(NODES)) $(call option,port,$(PORT)) $(if $(filter-out 0,$(ONCE)),--once)
 
 run: setup ## the same pipeline for a player of lichess.org, until Ctrl-C
-#  PLAYER=name NODES=per position PORT=of the API
-	@$(PYTHON) -m dev.run $(call option,player,$(PLAYER)) \
+#  PLAYER=name NODES=per position PORT=of the API TOKEN_FILE=with a Lichess API token
+	@$(PYTHON) -m dev.run $(call option,player,$(PLAYER)) $(call option,token-file,$(TOKEN_FILE)) \
 	  $(call option,nodes,$(NODES)) $(call option,port,$(PORT))
 
 up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
@@ -48,8 +48,8 @@ bench: setup ## run the benchmarks
 	@$(PYTHON) -m pytest tests/bench
 
 clean: ## remove what make made: environments, programs, data and caches
-	@if [ -e var/lock ] && ! flock --nonblock var/lock true; then \
-	  echo "clean: a stack runs on var; stop it first" >&2; exit 1; fi
+	@for lock in var/lock var/*/lock; do if [ -e $$lock ] && ! flock --nonblock $$lock true; then \
+	  echo "clean: a stack runs on $${lock%/lock}; stop it first" >&2; exit 1; fi; done
 	@rm -rf .venv .tools var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -82,19 +83,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    socket = settings.api_socket
     config = uvicorn.Config(
         create_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
-        uds=None if socket is None else str(socket),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(_listen(settings))
     return os.EX_OK
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    """Return the listening sockets: TCP for clients and, where it is set, a Unix socket for the workers."""
+    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
+    listeners = [socket.create_server((settings.api_host, settings.api_port), family=family)]
+    if settings.api_socket is not None:
+        # What an API that was killed has left would refuse us.
+        settings.api_socket.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(settings.api_socket))
+        settings.api_socket.chmod(0o660)
+        listeners.append(listener)
+    return listeners
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
