@@ -23,9 +23,9 @@ from app.contract.analyses import (
     PendingRequest,
 )
 from app.contract.names import TaskName
+from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import GameId
 from app.db.session import SessionDependency
-from app.ingestion.views import RetryAnswer, RetryRequest
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.settings import SettingsDependency

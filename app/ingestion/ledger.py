@@ -8,7 +8,7 @@ from sqlalchemy import ColumnClause, bindparam, exists, func, literal_column, or
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import IngestionRun, Player, RunState, SeenGame, SeenState
+from app.db.models import Player, SeenGame, SeenState
 from app.db.prepared import prepared
 
 NAMELESS_PREFIX = "line:"
@@ -100,35 +100,6 @@ async def pending_among(session: AsyncSession, player_id: int, ids: Sequence[str
         SeenGame.state == SeenState.PENDING,
     )
     return (await session.execute(query)).scalars().all()
-
-
-async def completeness(session: AsyncSession, player_ids: Sequence[int]) -> dict[int, dict[SeenState, int]]:
-    """Return how many entries each player has in each state; a state without entries is absent."""
-    query = (
-        select(SeenGame.player_id, SeenGame.state, func.count())
-        .where(SeenGame.player_id.in_(player_ids))
-        .group_by(SeenGame.player_id, SeenGame.state)
-    )
-    counts: dict[int, dict[SeenState, int]] = {player_id: {} for player_id in player_ids}
-    for player_id, state, count in await session.execute(query):
-        counts[player_id][state] = count
-    return counts
-
-
-async def oldest_pending(session: AsyncSession, player_ids: Sequence[int]) -> dict[int, datetime]:
-    """Return the creation of each player's oldest pending game, where there is one."""
-    query = (
-        select(SeenGame.player_id, func.min(SeenGame.created_at))
-        .where(SeenGame.player_id.in_(player_ids), SeenGame.state == SeenState.PENDING)
-        .group_by(SeenGame.player_id)
-    )
-    return {row[0]: row[1] for row in await session.execute(query)}
-
-
-async def running_players(session: AsyncSession) -> set[int]:
-    """Return the ids of players with an open run."""
-    query = select(IngestionRun.player_id).where(IngestionRun.state == RunState.RUNNING)
-    return set((await session.execute(query)).scalars())
 
 
 async def refused(session: AsyncSession, player_id: int, after: str | None, limit: int) -> Sequence[SeenGame]:

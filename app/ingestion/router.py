@@ -21,10 +21,11 @@ from app.contract.ingestion import (
     StoreAnswer,
 )
 from app.contract.names import TaskName
+from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import PositiveBigInt, Username
 from app.db.session import SessionDependency
 from app.ingestion import intake, ledger, repository, service
-from app.ingestion.views import RefusalView, RetryAnswer, RetryRequest, RunView
+from app.ingestion.views import RefusalView, RunView
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service as players

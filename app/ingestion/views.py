@@ -5,7 +5,6 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from app.contract.ingestion import FetchKind
-from app.contract.wire import GameId
 from app.db.models import RunState
 
 
@@ -33,15 +32,3 @@ class RefusalView(BaseModel):
     raw: str = Field(description="The line as it came.")
     created_at: datetime
     refused_at: datetime
-
-
-class RetryRequest(BaseModel):
-    """Which refused or failed games to try again."""
-
-    games: list[GameId] | None = Field(default=None, max_length=1_000, description="null for all.")
-
-
-class RetryAnswer(BaseModel):
-    """How many are tried again."""
-
-    retried: int

@@ -1,12 +1,13 @@
-"""Where are tracked accounts kept?"""
+"""Where are tracked accounts and their sync state kept?"""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Player
+from app.db.models import IngestionRun, Player, RunState, SeenGame, SeenState
 
 
 async def get(session: AsyncSession, user_id: str) -> Player | None:
@@ -44,3 +45,32 @@ async def page(session: AsyncSession, after: str | None, limit: int) -> Sequence
     if after is not None:
         query = query.where(Player.user_id > after)
     return (await session.execute(query)).scalars().all()
+
+
+async def completeness(session: AsyncSession, player_ids: Sequence[int]) -> dict[int, dict[SeenState, int]]:
+    """Return how many entries each player has in each state; a state without entries is absent."""
+    query = (
+        select(SeenGame.player_id, SeenGame.state, func.count())
+        .where(SeenGame.player_id.in_(player_ids))
+        .group_by(SeenGame.player_id, SeenGame.state)
+    )
+    counts: dict[int, dict[SeenState, int]] = {player_id: {} for player_id in player_ids}
+    for player_id, state, count in await session.execute(query):
+        counts[player_id][state] = count
+    return counts
+
+
+async def oldest_pending(session: AsyncSession, player_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return the creation of each player's oldest pending game, where there is one."""
+    query = (
+        select(SeenGame.player_id, func.min(SeenGame.created_at))
+        .where(SeenGame.player_id.in_(player_ids), SeenGame.state == SeenState.PENDING)
+        .group_by(SeenGame.player_id)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+async def running_players(session: AsyncSession) -> set[int]:
+    """Return the ids of players with an open run."""
+    query = select(IngestionRun.player_id).where(IngestionRun.state == RunState.RUNNING)
+    return set((await session.execute(query)).scalars())

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.players import Completeness, PlayerState, PlayerView
 from app.db.models import Player, SeenState
 from app.errors import NotFound
-from app.ingestion import ledger
 from app.players import repository
 
 
@@ -68,9 +67,9 @@ async def _lock(session: AsyncSession, username: str) -> Player:
 
 async def _views(session: AsyncSession, players: Sequence[Player]) -> list[PlayerView]:
     ids = [player.id for player in players]
-    counts = await ledger.completeness(session, ids)
-    pending = await ledger.oldest_pending(session, ids)
-    running = await ledger.running_players(session)
+    counts = await repository.completeness(session, ids)
+    pending = await repository.oldest_pending(session, ids)
+    running = await repository.running_players(session)
     return [
         PlayerView(
             username=player.username,
