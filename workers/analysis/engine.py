@@ -142,11 +142,13 @@ class Engine:
         cancelled, the engine is closed.
         """
         plain = searchable(board)
-        terminal = terminal_evaluation(plain)
+        terminal = terminal_evaluation(board)
         if terminal is not None:
             return terminal
         try:
-            return await self._within(self._options.deadline_seconds(nodes), self._search(plain, nodes))
+            return await self._within(
+                self._options.deadline_seconds(nodes), self._search(plain, position_key(board), nodes)
+            )
         except EngineError as error:
             await self.close()
             raise type(error)(f"{error} (FEN {plain.fen()}, {nodes} nodes)") from error
@@ -200,7 +202,7 @@ class Engine:
         ]
         return EngineIdentity(name=name[:2_000], net=",".join(nets)[:2_000], hash_mb=self._options.hash_mb)
 
-    async def _search(self, board: chess.Board, nodes: int) -> Evaluation:
+    async def _search(self, board: chess.Board, key: int, nodes: int) -> Evaluation:
         # Another `game` each time makes python-chess send ucinewgame, which clears the hash: 0.8 ms at 1 MB,
         # 1.7 ms at 16 MB, 11 ms at 64 MB (Stockfish 15.1; tests/bench/README.md).
         analysis = await self._protocol.analysis(
@@ -223,7 +225,7 @@ class Engine:
         if exact is None:
             raise EngineGarbage("a best move without a score")
         return Evaluation(
-            position_key=position_key(board),
+            position_key=key,
             halfmove_clock=board.halfmove_clock,
             score=_from_white(exact["score"]),
             depth=exact.get("depth", 0),

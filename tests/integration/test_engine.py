@@ -1,0 +1,168 @@
+"""Does the real Stockfish do what the analysis relies on?"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import chess
+import pytest
+
+from app.contract.positions import EngineIdentity, Evaluation, Score
+from dev.binaries import find_binaries
+from tests.unit.workers.analysis.conftest import alive
+from tests.unit.workers.analysis.test_evaluator import claim
+from workers.analysis.engine import Engine, EngineDied, EngineOptions, EngineTimeout
+from workers.analysis.engine_slot import EngineSlot
+from workers.analysis.evaluator import Budget, evaluate_game, replay
+
+NODES = 3_000
+# A short game with castling, checks and mate (Morphy against two amateurs, Paris 1858).
+_OPERA_MOVES = (
+    "e2e4 e7e5 g1f3 d7d6 d2d4 c8g4 d4e5 g4f3 d1f3 d6e5 f1c4 g8f6 f3b3 d8e7 b1c3 c7c6 c1g5 b7b5 "
+    "c3b5 c6b5 c4b5 b8d7 e1c1 a8d8 d1d7 d8d7 h1d1 e7e6 b5d7 f6d7 b3b8 d7b8 d1d8"
+)
+OPERA = _OPERA_MOVES.split()
+
+
+@pytest.fixture(scope="module")
+def stockfish() -> Path:
+    return find_binaries().stockfish.path
+
+
+@pytest.fixture
+def options(stockfish: Path) -> EngineOptions:
+    return EngineOptions(stockfish, hash_mb=2)
+
+
+@pytest.fixture
+async def engine(options: EngineOptions) -> AsyncIterator[Engine]:
+    engine = await Engine.launch(options)
+    yield engine
+    await engine.close()
+    assert not alive(engine.pid)
+
+
+async def evaluations(options: EngineOptions, plies: list[int]) -> dict[int, Evaluation]:
+    """Evaluate some positions of the game on an engine of their own, in the order given."""
+    engine = await Engine.launch(options)
+    boards = replay(claim(uci=OPERA))
+    found = {ply: await engine.evaluate(boards[ply], NODES) for ply in plies}
+    await engine.close()
+    return found
+
+
+async def test_the_identity_names_version_and_net(engine: Engine) -> None:
+    assert engine.identity.name.startswith("Stockfish ")
+    assert engine.identity.net.startswith("nn-")
+    assert engine.identity == EngineIdentity(
+        name=engine.identity.name, net=engine.identity.net, hash_mb=2, threads=1
+    )
+
+
+async def test_a_process_searches_one_position_after_another(engine: Engine) -> None:
+    pid = engine.pid
+    for board in replay(claim(uci=OPERA))[:5]:
+        evaluation = await engine.evaluate(board, NODES)
+        assert NODES <= evaluation.nodes <= 1.2 * NODES
+        assert evaluation.depth > 0
+        assert board.is_legal(board.parse_uci(evaluation.pv[0]))
+    assert engine.pid == pid
+
+
+async def test_neither_order_nor_process_nor_load_changes_a_byte(options: EngineOptions) -> None:
+    plies = list(range(0, len(OPERA), 3))
+    forward, backward, alone = await asyncio.gather(
+        evaluations(options, plies), evaluations(options, plies[::-1]), evaluations(options, plies[4:5])
+    )
+    assert {ply: forward[ply].model_dump_json() for ply in plies} == {
+        ply: backward[ply].model_dump_json() for ply in plies
+    }
+    assert alone[plies[4]] == forward[plies[4]]
+
+
+async def test_a_game_is_evaluated_to_its_mate(options: EngineOptions) -> None:
+    slot = EngineSlot(options)
+    budget = Budget(await slot.identity(), NODES)
+    found = await evaluate_game(slot, replay(claim(uci=OPERA)), [], budget)
+    await slot.close()
+    assert len(found.by_ply) == len(OPERA) + 1
+    assert found.by_ply[-2].score == Score(mate=1)
+    assert found.by_ply[-2].pv == ["d1d8"]
+    assert found.by_ply[-1].score == Score(mate=0)
+
+
+@pytest.mark.parametrize(
+    ("fen", "score"),
+    [
+        ("6k1/5ppp/8/8/8/8/8/R3K3 w Q - 0 1", Score(mate=1)),
+        ("r3k3/8/8/8/8/8/5PPP/6K1 b q - 0 1", Score(mate=-1)),
+        ("8/8/8/8/8/1k6/7r/K7 w - - 0 1", Score(mate=-1)),
+        ("8/8/3k4/8/8/3K4/4R3/8 w - - 100 80", Score(cp=0)),
+    ],
+    ids=["white_mates", "black_mates", "white_is_mated", "fifty_moves_are_over"],
+)
+async def test_scores_are_from_whites_view(engine: Engine, fen: str, score: Score) -> None:
+    assert (await engine.evaluate(chess.Board(fen), NODES)).score == score
+
+
+async def test_bare_kings_are_a_draw_up_to_the_engines_noise(engine: Engine) -> None:
+    score = (await engine.evaluate(chess.Board("8/8/3k4/8/8/3K4/8/8 w - - 0 1"), NODES)).score
+    assert score.cp is not None
+    assert abs(score.cp) <= 2
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 10, 100])
+async def test_even_the_smallest_budget_yields_a_score(engine: Engine, nodes: int) -> None:
+    evaluation = await engine.evaluate(chess.Board(), nodes)
+    assert evaluation.score.cp is not None
+    assert evaluation.pv
+
+
+async def test_chess960_castling_is_written_king_takes_rook(engine: Engine) -> None:
+    board = chess.Board("6k1/5ppp/8/8/8/8/5PPP/4RK1R w H - 0 1", chess960=True)
+    assert chess.Move.from_uci("f1h1") in board.legal_moves
+    evaluation = await engine.evaluate(board, NODES)
+    assert evaluation.score == Score(mate=1)
+    standard = chess.Board("6k1/5ppp/8/8/8/8/5PPP/4R1K1 w - - 0 1")
+    assert (await engine.evaluate(standard, NODES)).score == Score(mate=1)
+
+
+async def test_an_engine_that_is_killed_is_replaced(options: EngineOptions) -> None:
+    slot = EngineSlot(options)
+    identity = await slot.identity()
+    before = await slot.evaluate(chess.Board(), NODES, identity)
+    engine = slot._engine
+    assert engine is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    assert await slot.evaluate(chess.Board(), NODES, identity) == before
+    await slot.close()
+
+
+async def test_an_engine_that_is_stopped_ends_at_its_deadline(stockfish: Path) -> None:
+    hasty = EngineOptions(stockfish, 1, patience_seconds=3.0, slowest_nodes_per_second=1e6)
+    engine = await Engine.launch(hasty)
+    os.kill(engine.pid, signal.SIGSTOP)
+    with pytest.raises(EngineTimeout):
+        await engine.evaluate(chess.Board(), NODES)
+    assert not alive(engine.pid)
+
+
+async def test_a_position_that_would_crash_it_is_why_positions_are_checked(options: EngineOptions) -> None:
+    engine = await Engine.launch(options)
+    kingless = chess.Board("8/8/8/8/8/8/8/8 w - - 0 1")
+    with pytest.raises(EngineDied):
+        await engine._within(20, engine._search(kingless, 0, NODES))
+    await engine.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_engine_left() -> Iterator[None]:
+    before = _children()
+    yield
+    assert _children() <= before
+
+
+def _children() -> set[str]:
+    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
