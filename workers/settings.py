@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.kit.environment import PREFIX, ConfigurationError, load_settings
@@ -39,6 +40,11 @@ KNOWN_TO_API = frozenset(
         "ANALYSIS_RETRY_SECONDS",
     }
 )
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    # Unlike a ValueError's, its message is shown as it is.
+    return PydanticCustomError("scoresheet", "{message}", {"message": message})
 
 
 class Role(StrEnum):
@@ -110,7 +116,7 @@ class Settings(BaseSettings):
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("must begin with redis://, rediss:// or redis+socket://")
+            raise _wrong("must begin with redis://, rediss:// or redis+socket://")
         return value
 
     @field_validator("api_url", "lichess_url")
@@ -118,25 +124,25 @@ class Settings(BaseSettings):
     def _http(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be an http:// or https:// address with a host")
+            raise _wrong("must be an http:// or https:// address with a host")
         return value.rstrip("/")
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:
         # Redis would hand a task to a second process while the first still works on it.
         if self.visibility_timeout_seconds <= 2 * self.longest_task_seconds:
-            raise ValueError(
+            raise _wrong(
                 "SCORESHEET_VISIBILITY_TIMEOUT_SECONDS must be more than twice the longest task "
-                f"({self.longest_task_seconds} s: SCORESHEET_ANALYSIS_TIME_LIMIT_SECONDS, or a request to "
-                "Lichess with its wait)"
+                f"({self.longest_task_seconds} s; see SCORESHEET_ANALYSIS_TIME_LIMIT_SECONDS and "
+                "SCORESHEET_LICHESS_DEADLINE_SECONDS)"
             )
         # Two heartbeats must be able to fail before the lock lapses.
         if self.lock_ttl_seconds < 3 * self.lock_heartbeat_seconds:
-            raise ValueError(
+            raise _wrong(
                 "SCORESHEET_LOCK_TTL_SECONDS must be at least three times SCORESHEET_LOCK_HEARTBEAT_SECONDS"
             )
         if self.queue_low_water >= self.queue_high_water:
-            raise ValueError("SCORESHEET_QUEUE_LOW_WATER must be less than SCORESHEET_QUEUE_HIGH_WATER")
+            raise _wrong("SCORESHEET_QUEUE_LOW_WATER must be less than SCORESHEET_QUEUE_HIGH_WATER")
         return self
 
     @property

@@ -91,7 +91,9 @@ def parse(game: Mapping[str, Any], payload: str) -> GameRecord | Refusal:
         return refusal("invalid_field", str(error), payload)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        return refusal("invalid_field", f"{'.'.join(map(str, first['loc']))}: {first['msg']}", payload)
+        return refusal(
+            "invalid_field", f"{error.title} {'.'.join(map(str, first['loc']))}: {first['msg']}", payload
+        )
     except Exception as error:  # noqa: BLE001  whatever the game holds, it must end as a visible refusal
         return refusal("parser_error", _where(error), payload)
 

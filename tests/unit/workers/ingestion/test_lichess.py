@@ -1,0 +1,195 @@
+"""What is asked of Lichess, and which outcome has which answer?"""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from app.contract.ingestion import FetchKind, FetchOutcome, FetchPlan
+from tests.unit.workers.ingestion.fakes import NEVER, Answer, make_plan, ndjson
+from workers.ingestion.cutoff import CutOff, CutReason, RequestEnded
+from workers.ingestion.lichess import LichessClient
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def client(handler: Handler, token: str | None = None) -> LichessClient:
+    secret = None if token is None else SecretStr(token)
+    return LichessClient("https://lichess.test", secret, 60, httpx.MockTransport(handler))
+
+
+def ask(handler: Handler, plan: FetchPlan | None = None, cutoff: CutOff | None = None) -> list[bytes]:
+    """Return the lines of a whole answer."""
+    with client(handler).games(plan or make_plan(), cutoff or CutOff(NEVER)) as lines:
+        return [line.data for line in lines]
+
+
+def outcome_of(handler: Handler, plan: FetchPlan | None = None) -> tuple[FetchOutcome, str]:
+    with pytest.raises(RequestEnded) as caught:
+        ask(handler, plan)
+    return caught.value.outcome, caught.value.detail
+
+
+def answer(response: httpx.Response) -> Handler:
+    return lambda _: response
+
+
+def test_a_player_s_games_are_asked_for_unfiltered_oldest_first_with_all_that_can_be_had() -> None:
+    requests: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return ndjson(b"{}\n")
+
+    with client(handler, "lip_token").games(
+        make_plan(player="Alice", since_ms=1_700_000_000_000, max_games=300), CutOff(NEVER)
+    ) as lines:
+        list(lines)
+    (request,) = requests
+    assert request.method == "GET"
+    assert request.url.path == "/api/games/user/Alice"
+    assert dict(request.url.params) == {
+        "since": "1700000000000",
+        "max": "300",
+        "sort": "dateAsc",
+        "finished": "true",
+        "ongoing": "true",
+        "moves": "true",
+        "clocks": "true",
+        "evals": "true",
+        "accuracy": "true",
+        "opening": "true",
+        "division": "true",
+        "pgnInJson": "false",
+    }
+    assert request.headers["Accept"] == "application/x-ndjson"
+    assert request.headers["User-Agent"].startswith("Scoresheet/")
+    assert request.headers["Authorization"] == "Bearer lip_token"
+
+
+def test_without_a_bound_or_a_token_neither_is_sent() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert "since" not in request.url.params
+        assert "Authorization" not in request.headers
+        return ndjson()
+
+    assert ask(handler) == []
+
+
+def test_named_games_are_asked_for_by_id() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("POST", "/api/games/export/_ids")
+        assert request.content == b"game0001,game0002"
+        assert request.url.params["clocks"] == "true"
+        assert "max" not in request.url.params
+        return ndjson(b'{"id":1}\n')
+
+    plan = make_plan(kind=FetchKind.IDS, ids=["game0001", "game0002"])
+    assert ask(handler, plan) == [b'{"id":1}']
+
+
+def test_lines_come_whole_however_they_were_cut_and_the_last_may_lack_its_end() -> None:
+    assert ask(answer(ndjson(b'{"a"', b":1}\r\n\n", b'{"b":2}'))) == [b'{"a":1}', b'{"b":2}']
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (401, FetchOutcome.UNAUTHORISED),
+        (404, FetchOutcome.NOT_FOUND),
+        (429, FetchOutcome.RATE_LIMITED),
+        (301, FetchOutcome.UNAVAILABLE),
+        (400, FetchOutcome.UNAVAILABLE),
+        (500, FetchOutcome.UNAVAILABLE),
+        (502, FetchOutcome.UNAVAILABLE),
+        (599, FetchOutcome.UNAVAILABLE),
+    ],
+)
+def test_a_status_becomes_an_outcome(status: int, outcome: FetchOutcome) -> None:
+    assert outcome_of(answer(httpx.Response(status))) == (outcome, f"status {status}")
+
+
+def test_an_export_by_ids_never_says_that_the_player_is_unknown() -> None:
+    plan = make_plan(kind=FetchKind.IDS, ids=["game0001"])
+    assert outcome_of(answer(httpx.Response(404)), plan)[0] is FetchOutcome.UNAVAILABLE
+
+
+@pytest.mark.parametrize("media_type", ["text/html; charset=utf-8", "application/json", None])
+def test_a_page_or_an_error_object_with_status_200_is_no_answer(media_type: str | None) -> None:
+    headers = {} if media_type is None else {"Content-Type": media_type}
+    outcome, detail = outcome_of(answer(httpx.Response(200, headers=headers, stream=Answer(b"<html>\n"))))
+    assert outcome is FetchOutcome.UNAVAILABLE
+    assert "instead of NDJSON" in detail
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectTimeout, httpx.ConnectError, httpx.ReadTimeout])
+def test_no_answer_is_unavailable(error: type[httpx.TransportError]) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise error("no luck")
+
+    assert outcome_of(handler) == (FetchOutcome.UNAVAILABLE, f"{error.__name__}: no luck")
+
+
+@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
+def test_a_stream_that_breaks_gives_its_whole_lines_and_is_cut(error: type[httpx.TransportError]) -> None:
+    seen: list[bytes] = []
+    broken = answer(ndjson(b'{"a":1}\n{"b":', error("gone")))
+    with client(broken).games(make_plan(), CutOff(NEVER)) as lines, pytest.raises(RequestEnded) as caught:
+        seen.extend(line.data for line in lines)
+    assert seen == [b'{"a":1}']
+    assert caught.value.outcome is FetchOutcome.CUT
+
+
+def test_a_stream_whose_end_nothing_marks_is_cut() -> None:
+    assert outcome_of(answer(ndjson(b'{"a":1}\n', chunked=False)))[0] is FetchOutcome.CUT
+
+
+def test_a_pulled_cut_off_ends_the_reading_with_its_own_reason() -> None:
+    cutoff = CutOff(NEVER)
+    body = Answer(b'{"a":1}\n{"b":2}\n')
+    headers = {"Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked"}
+    with client(answer(httpx.Response(200, headers=headers, stream=body))).games(
+        make_plan(), cutoff
+    ) as lines:
+        next(lines)
+        cutoff.pull(CutReason.STOPPING)
+        with pytest.raises(RequestEnded) as caught:
+            next(lines)
+    assert caught.value.outcome is FetchOutcome.STOPPED
+    assert body.closed
+
+
+def test_a_request_is_not_even_sent_once_the_lock_is_lost() -> None:
+    cutoff = CutOff(NEVER)
+    cutoff.pull(CutReason.LOCK_LOST)
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("Lichess was asked")
+
+    with pytest.raises(RequestEnded), client(handler).games(make_plan(), cutoff):
+        pass
+
+
+def test_the_connection_is_closed_when_reading_ends_early() -> None:
+    body = Answer(b'{"a":1}\n', b'{"b":2}\n')
+    headers = {"Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked"}
+    with client(answer(httpx.Response(200, headers=headers, stream=body))).games(
+        make_plan(), CutOff(NEVER)
+    ) as lines:
+        next(lines)
+    assert body.closed
+
+
+def test_a_cut_off_ends_by_itself_when_its_lease_runs_out() -> None:
+    now = [0.0]
+    cutoff = CutOff(10.0, clock=lambda: now[0])
+    cutoff.check()
+    cutoff.extend_lease(20.0)
+    now[0] = 15.0
+    cutoff.check()
+    now[0] = 20.0
+    with pytest.raises(RequestEnded, match="lock"):
+        cutoff.check()
+    cutoff.extend_lease(100.0)
+    assert cutoff.reason is CutReason.LOCK_LOST

@@ -1,0 +1,154 @@
+"""Are tasks delivered as FACTS and the architecture ask, and is each failure logged once, without secrets?"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import structlog
+from celery import signals
+from celery.app.trace import build_tracer
+from pydantic import SecretStr
+
+import workers.ingestion.tasks
+from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
+from tests.unit.workers.ingestion.fakes import FakeApi
+from workers import celery_app
+from workers.celery_app import app
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery, Task
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    """Configure the app for a broker in memory, and put the log back afterwards."""
+    settings = Settings(broker_url=SecretStr("redis://127.0.0.1/0"), state_dir=tmp_path)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    celery_app.configure(settings)
+    app.conf.update(broker_url="memory://")
+    yield settings
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """Give the tasks a fake API."""
+    api = FakeApi()
+    monkeypatch.setattr(workers.ingestion.tasks, "get_api_client", lambda: api)
+    return api
+
+
+def run(task: Any, *args: Any) -> Any:
+    """Run a task as a worker's child does; return what Celery makes of it."""
+    app.finalize()
+    request = {"id": "task-1", "args": args, "kwargs": {}, "hostname": "test", "delivery_info": {}}
+    return build_tracer(task.name, task, app=cast("Celery[Task[Any, Any]]", app))(
+        "task-1", list(args), {}, request
+    )
+
+
+def test_messages_are_acknowledged_late_one_at_a_time_and_have_no_result(settings: Settings) -> None:
+    conf = app.conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.task_acks_on_failure_or_timeout
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.task_ignore_result
+    assert conf.result_backend is None
+    assert (conf.task_serializer, conf.accept_content) == ("json", ["json"])
+    assert conf.broker_transport_options["visibility_timeout"] == 3_600
+    assert conf.broker_connection_retry_on_startup
+    assert conf.broker_connection_max_retries is None
+    assert settings.visibility_timeout_seconds > 2 * settings.longest_task_seconds
+
+
+def test_every_task_goes_to_its_queue(settings: Settings) -> None:  # noqa: ARG001
+    assert set(app.amqp.queues) == set(QueueName)
+    for task, queue in QUEUE_OF_TASK.items():
+        assert app.amqp.router.route({}, task)["queue"].name == queue
+
+
+def test_every_task_has_limits_and_the_soft_one_comes_first(settings: Settings) -> None:  # noqa: ARG001
+    for task in TaskName:
+        limits = app.conf.task_annotations[task]
+        assert 0 < limits["soft_time_limit"] < limits["time_limit"] <= 1_500
+
+
+def test_periodic_messages_expire_before_their_successor(settings: Settings) -> None:
+    schedule = app.conf.beat_schedule
+    assert {entry["task"] for entry in schedule.values()} == {"orchestrator", "enqueue_analysis_tasks"}
+    for entry in schedule.values():
+        assert entry["options"]["expires"] <= entry["schedule"].total_seconds()
+    assert app.conf.beat_schedule_filename == str(settings.state_dir / "beat-schedule")
+
+
+def test_a_task_s_log_lines_name_it_and_what_it_is_about(settings: Settings, api: FakeApi) -> None:  # noqa: ARG001
+    seen: dict[str, Any] = {}
+
+    def spy(*_: Any) -> None:
+        seen.update(structlog.contextvars.get_contextvars())
+
+    api.store = spy  # type: ignore[method-assign,assignment]
+    payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"mate","players":{}}'
+    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    assert seen == {
+        "task": "process_game_data",
+        "task_id": "task-1",
+        "player": "alice",
+        "run_id": 7,
+        "line": 3,
+        "game": "game0001",
+    }
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_a_failure_is_logged_once_with_its_cause_and_without_the_payload(
+    settings: Settings,  # noqa: ARG001
+    api: FakeApi,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # The handler of `settings` was made before capsys: let it write where capsys looks.
+    logging.getLogger().handlers[0].setStream(sys.stderr)  # type: ignore[attr-defined]
+    api.faults["store"] = [RuntimeError("the cause")]
+    payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"PAYLOAD"}'
+    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "the cause" in line]
+    (line,) = lines
+    assert "task_failed" in line
+    assert "alice" in line
+    assert "PAYLOAD" not in line
+
+
+def test_a_warm_stop_is_visible_to_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celery_app, "_stop_flag", bytearray(1))
+    assert not celery_app.stop_requested()
+    signals.worker_shutting_down.send(sender="test", sig="SIGTERM", how="Warm", exitcode=0)
+    assert celery_app.stop_requested()
+
+
+def test_a_child_whose_main_process_is_gone_counts_as_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celery_app, "_main_pid", 2**22)
+    assert celery_app.stop_requested()
+
+
+def test_the_orchestrator_sends_each_due_player_on_the_way(
+    settings: Settings,  # noqa: ARG001
+    api: FakeApi,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[tuple[str, ...], dict[str, Any]]] = []
+    tasks = workers.ingestion.tasks
+    monkeypatch.setattr(tasks, "get_settings", lambda: Settings(broker_url=SecretStr("redis://x/0")))
+    monkeypatch.setattr(
+        tasks.fetch_player_games, "apply_async", lambda args, **options: sent.append((args, options))
+    )
+    api.due = ["alice", "bob"]
+    run(tasks.orchestrator)
+    assert sent == [(("alice",), {"expires": 120}), (("bob",), {"expires": 120})]

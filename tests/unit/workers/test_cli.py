@@ -1,0 +1,73 @@
+"""Does the command line say what it can do, and what is wrong?"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.kit.environment import PREFIX
+from workers import cli
+from workers.settings import Role, Settings, get_settings
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Set what every role needs, read anew."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    (tmp_path / "token").write_text("secret-token\n")
+    monkeypatch.setenv("SCORESHEET_BROKER_URL", "redis://127.0.0.1/0")
+    monkeypatch.setenv("SCORESHEET_WORKER_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("SCORESHEET_STATE_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    return monkeypatch
+
+
+@pytest.mark.parametrize("arguments", [[], ["cook"], ["producer", "beat"]])
+def test_an_unknown_role_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_help_names_every_role(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
+    assert all(role.value in text for role in Role)
+
+
+@pytest.mark.parametrize("role", [*Role, "check"])
+def test_a_wrong_configuration_is_one_line_and_status_78(
+    role: str, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("SCORESHEET_CONSUMER_CONCURRENCY", "0")
+    assert cli.main([role]) == 78
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"scoresheet-worker {role}: SCORESHEET_CONSUMER_CONCURRENCY")
+
+
+def test_check_looks_at_what_every_role_needs(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("SCORESHEET_STATE_DIR", "/nowhere")
+    assert cli.main(["check"]) == 78
+    assert "SCORESHEET_STATE_DIR" in capsys.readouterr().err
+
+
+def test_the_engine_matters_to_the_analysis_roles_alone(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[Role] = []
+
+    def start(role: Role, _: Settings) -> int:
+        started.append(role)
+        return 0
+
+    environment.setattr(cli, "_run_worker", start)
+    environment.setenv("SCORESHEET_ENGINE_PATH", "/nowhere/stockfish")
+    assert cli.main(["consumer"]) == 0
+    assert cli.main(["analysis-consumer"]) == 78
+    assert started == [Role.CONSUMER]
+    assert "/nowhere/stockfish" in capsys.readouterr().err

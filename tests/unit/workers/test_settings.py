@@ -1,0 +1,146 @@
+"""Does a wrong configuration end in one clear line?"""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import app.settings
+from app.kit.environment import PREFIX, ConfigurationError
+from workers.settings import KNOWN_TO_API, Role, Settings, get_settings
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Set what every role needs, and nothing else."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    (tmp_path / "token").write_text("secret-token\n")
+    monkeypatch.setenv("SCORESHEET_BROKER_URL", "redis://127.0.0.1/0")
+    monkeypatch.setenv("SCORESHEET_WORKER_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("SCORESHEET_STATE_DIR", str(tmp_path))
+    return monkeypatch
+
+
+def load() -> Settings:
+    get_settings.cache_clear()
+    try:
+        return get_settings()
+    finally:
+        get_settings.cache_clear()
+
+
+def complaint(role: Role = Role.PRODUCER) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load().check(role)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_defaults_suit_every_role() -> None:
+    settings = load()
+    for role in Role:
+        settings.check(role)
+    assert settings.worker_token().get_secret_value() == "secret-token"
+    assert settings.lichess_token() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BROKER_URL", "amqp://localhost"),
+        ("BROKER_URL", ""),
+        ("CONSUMER_CONCURRENCY", "0"),
+        ("ANALYSIS_CONCURRENCY", "four"),
+        ("ORCHESTRATOR_SECONDS", "60s"),
+        ("LOCK_TTL_SECONDS", "30000"),
+        ("LICHESS_URL", "lichess.org"),
+        ("API_URL", "ftp://127.0.0.1"),
+        ("LOG_LEVEL", "LOUD"),
+        ("NODES", "0"),
+        ("ENGINE_HASH_MB", "1024"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(f"SCORESHEET_{name}", value)
+    assert f"SCORESHEET_{name}: " in complaint()
+
+
+def test_a_misspelt_name_is_an_error_and_the_api_s_names_are_not(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORESHEET_DATABASE_URL", "postgresql+psycopg:///x")
+    load()
+    environment.setenv("SCORESHEET_NODE", "5")
+    assert "SCORESHEET_NODE" in complaint()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [
+        ("VISIBILITY_TIMEOUT_SECONDS", "3000", "LICHESS_DEADLINE_SECONDS"),
+        ("ANALYSIS_TIME_LIMIT_SECONDS", "1800", "VISIBILITY_TIMEOUT_SECONDS"),
+        ("LICHESS_DEADLINE_SECONDS", "1500", "VISIBILITY_TIMEOUT_SECONDS"),
+        ("LOCK_HEARTBEAT_SECONDS", "11", "LOCK_TTL_SECONDS"),
+        ("QUEUE_LOW_WATER", "500", "QUEUE_HIGH_WATER"),
+    ],
+)
+def test_limits_that_contradict_each_other_are_named_together(
+    environment: pytest.MonkeyPatch, name: str, value: str, other: str
+) -> None:
+    environment.setenv(f"SCORESHEET_{name}", value)
+    message = complaint()
+    assert f"SCORESHEET_{name}" in message
+    assert f"SCORESHEET_{other}" in message
+
+
+@pytest.mark.parametrize("content", [None, "", "two words", "zwei\nzeilen"])
+def test_a_credential_that_can_not_be_read_is_named_and_not_shown(
+    tmp_path: Path, environment: pytest.MonkeyPatch, content: str | None
+) -> None:
+    path = tmp_path / "other"
+    if content is not None:
+        path.write_text(content)
+    environment.setenv("SCORESHEET_WORKER_TOKEN_FILE", str(path))
+    message = complaint()
+    assert "SCORESHEET_WORKER_TOKEN_FILE" in message
+    assert content is None or not content or content not in message
+
+
+def test_a_missing_credential_matters_to_all_but_beat(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("SCORESHEET_WORKER_TOKEN_FILE")
+    assert "SCORESHEET_WORKER_TOKEN_FILE is not set" in complaint(Role.CONSUMER)
+    load().check(Role.BEAT)
+
+
+def test_a_lichess_token_that_is_named_must_be_there(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORESHEET_LICHESS_TOKEN_FILE", "/nowhere/token")
+    assert "SCORESHEET_LICHESS_TOKEN_FILE" in complaint(Role.PRODUCER)
+    load().check(Role.CONSUMER)
+
+
+@pytest.mark.parametrize("role", [Role.PRODUCER, Role.BEAT])
+def test_a_missing_state_folder_is_named(environment: pytest.MonkeyPatch, role: Role) -> None:
+    environment.setenv("SCORESHEET_STATE_DIR", "/nowhere")
+    assert "SCORESHEET_STATE_DIR" in complaint(role)
+
+
+def test_a_socket_whose_folder_is_missing_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORESHEET_API_SOCKET", "/nowhere/api.sock")
+    assert "SCORESHEET_API_SOCKET" in complaint(Role.CONSUMER)
+
+
+def test_a_clock_that_was_never_set_is_noticed(environment: pytest.MonkeyPatch) -> None:
+    environment.setattr(time, "time", lambda: 1_000_000_000.0)
+    assert "clock" in complaint()
+
+
+def test_the_password_of_the_broker_is_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORESHEET_BROKER_URL", "redis://:hunter2@127.0.0.1/0")
+    assert "hunter2" not in repr(load())
+
+
+def test_one_environment_file_serves_the_api_and_the_workers() -> None:
+    api = {name.upper() for name in app.settings.Settings.model_fields}
+    workers = {name.upper() for name in Settings.model_fields}
+    assert api - workers == KNOWN_TO_API
+    assert workers - api == app.settings.KNOWN_TO_WORKERS
