@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnClause, bindparam, exists, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import bindparam, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,12 +14,9 @@ from app.db.prepared import prepared
 NAMELESS_PREFIX = "line:"
 """Begins the manifest's id of a line that names no game."""
 
-# A row that ON CONFLICT inserted has no deleting transaction, one that it updated has.
-_INSERTED: ColumnClause[int] = literal_column("(xmax = 0)::int")
 
-
-async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retry_at: datetime) -> int:
-    """Enter lines in the manifest as pending; return how many were not there before.
+async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retry_at: datetime) -> None:
+    """Enter lines in the manifest as pending, where they are not there yet.
 
     `rows` hold player_id, source_id, created_at, run_id and line, each source_id once. A game that
     is pending already was sent on its way again, so it is a hole only from `retry_at` on.
@@ -30,8 +27,14 @@ async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retr
         index_elements=["player_id", "source_id"],
         set_={"retry_at": statement.excluded.retry_at},
         where=SeenGame.state == SeenState.PENDING,
-    ).returning(_INSERTED)
-    return sum((await session.execute(upsert)).scalars())
+    )
+    await session.execute(upsert)
+
+
+async def count_new(session: AsyncSession, player_id: int, run_id: int) -> int:
+    """Return how many games a run was the first to see, whether its producer or a consumer entered them."""
+    query = select(func.count()).where(SeenGame.player_id == player_id, SeenGame.run_id == run_id)
+    return (await session.execute(query)).scalar_one()
 
 
 async def settle_stored(session: AsyncSession, user_id: str, row: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ async def enter_seen(
         for game in games
     }
     retry_at = datetime.now(UTC) + timedelta(seconds=settings.hole_after_seconds)
-    run.new_games += await ledger.enter_seen(session, list(rows.values()), retry_at)
+    await ledger.enter_seen(session, list(rows.values()), retry_at)
     run.lines = max(run.lines, games[-1].line)
     if run.kind is FetchKind.IDS:
         run.asked_ids = [asked for asked in run.asked_ids or [] if asked not in rows]
@@ -196,6 +196,7 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
     if run.state is RunState.RUNNING:
         now = datetime.now(UTC)
         run.state = state
+        run.new_games = await ledger.count_new(session, run.player_id, run.id)
         run.lines = report.lines
         run.detail = report.detail
         run.finished_at = now
