@@ -102,7 +102,7 @@ async def test_a_cut_stream_is_a_protocol_error(
 
 async def test_a_reset_connection_is_a_network_error(lichess: Control, http: httpx.AsyncClient) -> None:
     lichess.add_fault(Fault(kind=FaultKind.RESET, after_lines=3))
-    with pytest.raises(httpx.TransportError):
+    with pytest.raises(httpx.ReadError):
         await read_lines(http, [])
     lines: list[str] = []
     await read_lines(http, lines)
