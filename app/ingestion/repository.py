@@ -28,11 +28,16 @@ _REVISIT_WAIT_MAX = timedelta(days=1)
 FETCHABLE = (PlayerState.ACTIVE, PlayerState.NOT_FOUND)
 
 
-async def lock_gate(session: AsyncSession) -> SourceGate:
-    """Return the source's row, locked until the end of the transaction: claims come one after the other."""
+async def lock_gate(session: AsyncSession) -> tuple[SourceGate, datetime]:
+    """Return the source's row, locked until the end of the transaction: claims come one after the other.
+
+    With it comes the time of the transaction, which all queries here compare with: by the process's own
+    clock, what is due "now" would be due a moment after the transaction's now().
+    """
     await session.execute(insert(SourceGate).values(source=SOURCE).on_conflict_do_nothing())
-    query = select(SourceGate).where(SourceGate.source == SOURCE).with_for_update()
-    return (await session.execute(query.execution_options(populate_existing=True))).scalar_one()
+    query = select(SourceGate, func.now()).where(SourceGate.source == SOURCE).with_for_update(of=SourceGate)
+    row = (await session.execute(query.execution_options(populate_existing=True))).one()
+    return row[0], row[1]
 
 
 async def not_before(session: AsyncSession) -> datetime | None:

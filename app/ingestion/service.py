@@ -46,13 +46,12 @@ async def claim(session: AsyncSession, settings: Settings, request: FetchClaim) 
     Raises StaleFence (with `floor`) for a gate that is not the newest, NotFound for a player that is
     not tracked. All runs that are still open end as abandoned: whoever holds the gate is alone.
     """
-    gate = await repository.lock_gate(session)
+    gate, now = await repository.lock_gate(session)
     if request.fence < gate.fence:
         raise StaleFence(f"the gate is at fence {gate.fence}", floor=gate.fence)
     gate.fence = request.fence
     for run_id in await repository.abandon_open_runs(session):
         _LOG.warning("run_abandoned", run_id=run_id)
-    now = datetime.now(UTC)
     if gate.not_before is not None and gate.not_before > now:
         return FetchAnswer(plan=None, not_before=gate.not_before)
     player = await players.lock(session, request.player.lower())
@@ -186,7 +185,7 @@ async def judge_garbled(session: AsyncSession, run_id: int, line: GarbledLine) -
 async def finish(session: AsyncSession, settings: Settings, run_id: int, report: FetchReport) -> FetchVerdict:
     """Close a run and decide when the player is due again. Idempotent; raises StaleRun."""
     # The gate first, as in claim(): two transactions that lock in different orders would deadlock.
-    gate = await repository.lock_gate(session)
+    gate, now = await repository.lock_gate(session)
     run = await repository.lock_run(session, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
@@ -194,7 +193,6 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
     if run.state not in (RunState.RUNNING, state):
         raise StaleRun(f"run {run_id} is {run.state.value}")
     if run.state is RunState.RUNNING:
-        now = datetime.now(UTC)
         run.state = state
         run.new_games = await ledger.count_new(session, run.player_id, run.id)
         run.lines = report.lines

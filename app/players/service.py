@@ -1,8 +1,9 @@
 """Which accounts are tracked, and how complete is each one's record?"""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.players import Completeness, PlayerState, PlayerView
@@ -49,12 +50,13 @@ async def request_sync(session: AsyncSession, username: str) -> PlayerView:
     player = await _lock(session, username)
     if not player.tracked:
         raise NotFound(f"{username} is not tracked any more")
-    player.next_sync_at = datetime.now(UTC)
+    player.next_sync_at = func.now()
     player.failures = 0
     if player.state is not PlayerState.ACTIVE:
         player.state = PlayerState.ACTIVE
         player.not_found_count = 0
     await session.flush()
+    await session.refresh(player)
     return (await _views(session, [player]))[0]
 
 
