@@ -1,0 +1,1 @@
+"""Benchmarks: run by hand, one module a question. Figures stand in README.md."""

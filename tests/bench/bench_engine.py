@@ -1,0 +1,226 @@
+"""What does our worker cost beside the bare engine?
+
+    python -m tests.bench.bench_engine GAMES.ndjson[.gz] [--games 4] [--nodes 100000] [--hash-mb 16]
+
+Each game is analysed twice in turn: by the worker's own code (replay, engine slot under a lease, both
+plugins; only HTTP is left out), and by a bare engine that gets the same UCI commands over a pipe. Both
+engines run all the time, only one of them searches; which goes first alternates from game to game.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import chess
+
+from app.contract.analyses import AnalysisClaim
+from app.contract.games import ANALYSABLE_VARIANTS
+from app.contract.positions import position_key
+from dev.binaries import find_binaries
+from plugins.accuracy import Accuracy
+from plugins.api import initial_board
+from plugins.largest_swing import LargestSwing
+from workers.analysis.engine import EngineOptions
+from workers.analysis.evaluator import Budget, analysed_game, evaluate_game, replay
+from workers.analysis.lease import Lease
+from workers.analysis.plugin_runner import run_plugin
+from workers.analysis.position import searchable
+from workers.analysis.workbench import Workbench
+
+
+@dataclass
+class Tally:
+    """What one side has done."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    nodes: int = 0
+    games: list[float] = field(default_factory=list)
+    """Wall clock seconds of each."""
+
+    def add(self, cost: "Cost") -> None:
+        """Count one game."""
+        self.wall_seconds += cost.wall_seconds
+        self.cpu_seconds += cost.cpu_seconds
+        self.nodes += cost.nodes
+        self.games.append(cost.wall_seconds)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one game took."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    """Of engine and Python together: what remains comparable on a machine that has other work to do."""
+    nodes: int
+
+
+class Stopwatch:
+    """Measures wall clock and processor time, those of one engine's process included."""
+
+    def __init__(self, engine_pid: int) -> None:
+        self._stat = Path(f"/proc/{engine_pid}/stat")
+        self._wall, self._cpu = time.perf_counter(), self._processor_seconds()
+
+    def cost(self, nodes: int) -> Cost:
+        """Return what was used since the start."""
+        return Cost(time.perf_counter() - self._wall, self._processor_seconds() - self._cpu, nodes)
+
+    def _processor_seconds(self) -> float:
+        user, system = self._stat.read_text().rpartition(")")[2].split()[11:13]
+        return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+class BareEngine:
+    """An engine on a pipe, spoken to with the commands that the worker sends, and no more care."""
+
+    def __init__(self, path: Path, hash_mb: int) -> None:
+        self._process = subprocess.Popen(
+            [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.pid = self._process.pid
+        self._stdin: IO[str] = self._process.stdin
+        self._stdout: IO[str] = self._process.stdout
+        self._ask("uci", "uciok")
+        self._tell("setoption name Threads value 1")
+        self._tell(f"setoption name Hash value {hash_mb}")
+        self._ask("isready", "readyok")
+
+    def search(self, fen: str, nodes: int) -> int:
+        """Search one position from a clean hash; returns the nodes it took."""
+        self._tell("ucinewgame")
+        self._ask("isready", "readyok")
+        self._tell(f"position fen {fen}")
+        lines = self._ask(f"go nodes {nodes}", "bestmove")
+        return max(int(line.split(" nodes ")[1].split(maxsplit=1)[0]) for line in lines if " nodes " in line)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _tell(self, line: str) -> None:
+        self._stdin.write(line + "\n")
+
+    def _ask(self, line: str, last_word: str) -> list[str]:
+        self._tell(line)
+        answer = []
+        for reply in self._stdout:
+            answer.append(reply)
+            if reply.startswith(last_word):
+                return answer
+        raise RuntimeError("the bare engine died")
+
+
+def read_games(path: Path, count: int) -> Iterator[AnalysisClaim]:
+    """Yield games of at least 40 plies, spread evenly over the first thousand of a file."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+        games = [json.loads(line) for line, _ in zip(lines, range(1_000), strict=False)]
+    fit = [
+        game
+        for game in games
+        if game["variant"] in ANALYSABLE_VARIANTS and game.get("moves", "").count(" ") > 40
+    ]
+    for game in fit[:: max(1, len(fit) // count)][:count]:
+        yield as_claim(game)
+
+
+def as_claim(game: dict[str, Any]) -> AnalysisClaim:
+    """Return an exported game as the API would hand it out."""
+    board = initial_board(game["variant"], game.get("initialFen"))
+    uci = []
+    for san in game["moves"].split():
+        move = board.parse_san(san)
+        uci.append(board.uci(move))
+        board.push(move)
+    return AnalysisClaim(
+        id=game["id"],
+        fence=1,
+        lease_seconds=300,
+        attempt=1,
+        variant=game["variant"],
+        initial_fen=game.get("initialFen"),
+        status=game["status"],
+        winner=game.get("winner"),
+        uci=uci,
+        clocks_cs=None,
+        lichess_evaluations=None,
+        plugins=[],
+        evaluations=[],
+    )
+
+
+def by_worker(bench: Workbench, claim: AnalysisClaim, nodes: int) -> Cost:
+    """Analyse a game as the worker does."""
+    engine = bench.slot._engine
+    assert engine is not None
+    stopwatch = Stopwatch(engine.pid)
+    lease = Lease(claim.lease_seconds, lambda: None)
+    work = evaluate_game(bench.slot, replay(claim), [], Budget(bench.identity(), nodes))
+    found = bench.run(lease.keep(work, stopping=lambda: False, limit_seconds=3_600))
+    game = analysed_game(claim, found.by_ply)
+    for plugin in (Accuracy(), LargestSwing()):
+        assert run_plugin(plugin, game).error is None
+    return stopwatch.cost(sum(item.nodes for item in found.new))
+
+
+def by_engine(bare: BareEngine, claim: AnalysisClaim, nodes: int) -> Cost:
+    """Search the same positions; their FENs are made before the clock starts."""
+    boards: dict[tuple[int, int], chess.Board] = {}
+    for board in replay(claim):
+        if any(board.generate_legal_moves()):
+            boards.setdefault((position_key(board), board.halfmove_clock), searchable(board))
+    fens = [board.fen() for board in boards.values()]
+    stopwatch = Stopwatch(bare.pid)
+    return stopwatch.cost(sum(bare.search(fen, nodes) for fen in fens))
+
+
+def main() -> None:
+    """Run and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--games", type=int, default=4)
+    parser.add_argument("--nodes", type=int, default=100_000)
+    parser.add_argument("--hash-mb", type=int, default=16)
+    parser.add_argument("--engine", type=Path)
+    options = parser.parse_args()
+    path = options.engine or find_binaries().stockfish.path
+    ours, bare_tally = Tally(), Tally()
+    with (
+        closing(Workbench(EngineOptions(path, options.hash_mb))) as bench,
+        closing(BareEngine(path, options.hash_mb)) as bare,
+    ):
+        print(f"{bench.identity().name}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
+        for index, claim in enumerate(read_games(options.file, options.games)):
+            turns = [
+                lambda: ours.add(*by_worker(bench, claim, options.nodes)),  # noqa: B023 - called at once
+                lambda: bare_tally.add(*by_engine(bare, claim, options.nodes)),  # noqa: B023 - the same
+            ]
+            for turn in turns if index % 2 == 0 else reversed(turns):
+                turn()
+            print(
+                f"{claim.id} {len(claim.uci):4} plies  worker {ours.games[-1]:7.2f} s  "
+                f"bare {bare_tally.games[-1]:7.2f} s"
+            )
+    assert ours.nodes == bare_tally.nodes, "the two searched differently"
+    count = len(ours.games)
+    print(
+        f"seconds a game: worker {ours.seconds / count:.2f}, bare {bare_tally.seconds / count:.2f}\n"
+        f"nodes/s: worker {ours.nodes_per_second:,.0f}, bare {bare_tally.nodes_per_second:,.0f}\n"
+        f"efficiency: {ours.nodes_per_second / bare_tally.nodes_per_second:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
