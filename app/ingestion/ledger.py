@@ -19,13 +19,14 @@ async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retr
     """Enter lines in the manifest as pending, where they are not there yet.
 
     `rows` hold player_id, source_id, created_at, run_id and line, each source_id once. A game that
-    is pending already was sent on its way again, so it is a hole only from `retry_at` on.
+    is pending already was sent on its way again, so it is a hole only from `retry_at` on;
+    and Lichess still has it.
     """
     pending = [{**row, "state": SeenState.PENDING, "retry_at": retry_at} for row in rows]
     statement = insert(SeenGame).values(sorted(pending, key=lambda row: str(row["source_id"])))
     upsert = statement.on_conflict_do_update(
         index_elements=["player_id", "source_id"],
-        set_={"retry_at": statement.excluded.retry_at},
+        set_={"retry_at": statement.excluded.retry_at, "refusal_detail": None},
         where=SeenGame.state == SeenState.PENDING,
     )
     await session.execute(upsert)
@@ -127,7 +128,15 @@ async def reopen_refused(session: AsyncSession, player_id: int, ids: Sequence[st
             SeenGame.state == SeenState.REFUSED,
             ~SeenGame.source_id.startswith(NAMELESS_PREFIX),
         )
-        .values(state=SeenState.PENDING, attempts=0, retry_at=func.now(), updated_at=func.now())
+        .values(
+            state=SeenState.PENDING,
+            attempts=0,
+            retry_at=func.now(),
+            updated_at=func.now(),
+            # The line itself stays: Lichess may not return it any more.
+            refusal_code=None,
+            refusal_detail=None,
+        )
         .returning(SeenGame.source_id)
     )
     if ids is not None:

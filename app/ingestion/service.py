@@ -17,10 +17,10 @@ from app.contract.ingestion import (
     FetchVerdict,
     GarbledLine,
     GarbledVerdict,
-    SeenGame,
 )
+from app.contract.ingestion import SeenGame as SeenGameMessage
 from app.contract.players import PlayerState
-from app.db.models import IngestionRun, Player, RunState, SourceGate
+from app.db.models import IngestionRun, Player, RunState, SeenGame, SourceGate
 from app.errors import InvalidInput, NotFound, StaleFence, StaleRun
 from app.ingestion import ledger, repository
 from app.players import repository as players
@@ -98,8 +98,7 @@ async def _ids_to_fetch(
 ) -> list[str]:
     ids: list[str] = []
     for hole in await ledger.due_holes(session, player.id, EXPORT_BY_ID_MAX):
-        # An attempt says nothing while no consumer runs: then the hole only waits longer.
-        if hole.attempts >= HOLE_ATTEMPTS and await ledger.anything_settled_since(session, hole.updated_at):
+        if hole.attempts >= HOLE_ATTEMPTS and await _is_hopeless(session, hole):
             await ledger.settle_refused(
                 session,
                 player.id,
@@ -109,10 +108,10 @@ async def _ids_to_fetch(
                     "run_id": hole.run_id,
                     "line": hole.line,
                 },
-                code="vanished" if hole.refusal_detail else "never_processed",
+                code="never_processed" if hole.refusal_detail is None else "vanished",
                 detail=hole.refusal_detail
                 or f"sent to the consumers {hole.attempts + 1} times, never stored nor refused",
-                raw="",
+                raw=hole.raw or "",
             )
             _LOG.error("game_refused", player=player.username, game=hole.source_id)
             continue
@@ -126,8 +125,15 @@ async def _ids_to_fetch(
     return ids + [game_id for game_id in revisits if game_id not in ids]
 
 
+async def _is_hopeless(session: AsyncSession, hole: SeenGame) -> bool:
+    if hole.refusal_detail is not None:
+        return True  # Lichess itself did not return it
+    # An attempt says nothing while no consumer runs: then the hole only waits longer.
+    return await ledger.anything_settled_since(session, hole.updated_at)
+
+
 async def enter_seen(
-    session: AsyncSession, settings: Settings, run_id: int, games: Sequence[SeenGame]
+    session: AsyncSession, settings: Settings, run_id: int, games: Sequence[SeenGameMessage]
 ) -> None:
     """Enter lines of a run in the manifest and move the scan forward, in one transaction.
 
