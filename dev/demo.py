@@ -21,7 +21,7 @@ from dev.record import Counts, follow, show_summary
 from dev.services import Services, data_services, open_state
 from dev.stack import Stack
 
-__all__ = ["main"]
+__all__ = ["BUNDLED", "fake_lichess", "main"]
 
 BUNDLED: Final = CHECKOUT / "tests/fakes/lichess/games/selfplay.ndjson"
 _STATE: Final = STATE / "demo"
@@ -101,18 +101,19 @@ def _stack(games: Path, nodes: int, port: int) -> Iterator[tuple[Stack, Pipeline
                 "SCORESHEET_ORCHESTRATOR_SECONDS": "5",
                 "SCORESHEET_ANALYSIS_SCHEDULE_SECONDS": "1",
             },
-            first=(_fake_lichess(services, games, lichess_port),),
+            first=(fake_lichess(services, games, lichess_port, games_a_second=_GAMES_A_SECOND),),
         )
         with Stack(state, pipeline.programs, _CONSOLE.print, display.update) as stack:
             display.stop()
             yield stack, pipeline
 
 
-def _fake_lichess(services: Services, games: Path, port: int) -> Program:
+def fake_lichess(services: Services, games: Path, port: int, *, games_a_second: int) -> Program:
+    """Declare a fake Lichess that serves a file; 0 games a second means as fast as it can."""
     port_file = services.state.app / "fake-lichess.port"
     port_file.unlink(missing_ok=True)
     command = (sys.executable, "-m", "tests.fakes.lichess", "--games", games, "--port", str(port))
-    speed = ("--speed-limit", str(_GAMES_A_SECOND), "--port-file", port_file)
+    speed = ("--speed-limit", str(games_a_second), "--port-file", port_file)
     return Program(
         "fake-lichess",
         (*command, *speed),
