@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.players import PlayerState
 from app.db.models import IngestionRun, Player, RunState, SeenGame, SeenState
 
 
@@ -35,8 +36,16 @@ async def track(session: AsyncSession, username: str) -> bool:
     player = await lock(session, username.lower())
     if player is not None and not player.tracked:
         player.tracked = True
-        player.next_sync_at = func.now()
+        wake(player)
     return False
+
+
+def wake(player: Player) -> None:
+    """Make an account due at once, whatever state it is in."""
+    player.next_sync_at = func.now()
+    player.failures = 0
+    player.not_found_count = 0
+    player.state = PlayerState.ACTIVE
 
 
 async def page(session: AsyncSession, after: str | None, limit: int) -> Sequence[Player]:

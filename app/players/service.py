@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.players import Completeness, PlayerState, PlayerView
+from app.contract.players import Completeness, PlayerView
 from app.db.models import Player, SeenState
 from app.errors import NotFound
 from app.players import repository
@@ -50,11 +49,7 @@ async def request_sync(session: AsyncSession, username: str) -> PlayerView:
     player = await _lock(session, username)
     if not player.tracked:
         raise NotFound(f"{username} is not tracked any more")
-    player.next_sync_at = func.now()
-    player.failures = 0
-    if player.state is not PlayerState.ACTIVE:
-        player.state = PlayerState.ACTIVE
-        player.not_found_count = 0
+    repository.wake(player)
     await session.flush()
     await session.refresh(player)
     return (await _views(session, [player]))[0]
