@@ -15,6 +15,9 @@ from workers.ingestion.lines import LineSplitter, RawLine
 
 NDJSON: Final = "application/x-ndjson"
 
+# Also the longest that a cut waits: during the handshake of TLS there is no socket to shut, nor a request.
+_CONNECT_SECONDS: Final = 10
+
 # lichess-org/api @ f59dc80. Nothing that would filter: perfType, rated, color and analysed go through
 # Lichess's search index, which is capped and repeats games. `tags` and `literate` shape PGN alone.
 _SWITCHES: Final = {
@@ -65,7 +68,9 @@ class LichessClient:
         with httpx.Client(
             base_url=self._base_url,
             headers=self._headers,
-            timeout=self._timeout_seconds,
+            timeout=httpx.Timeout(
+                self._timeout_seconds, connect=min(_CONNECT_SECONDS, self._timeout_seconds)
+            ),
             transport=self._transport,
         ) as http:
             request = _request(http, plan)

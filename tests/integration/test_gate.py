@@ -1,0 +1,370 @@
+"""Is there never more than one who may ask Lichess, whatever happens to Redis and to whoever asks?
+
+The rivals are processes of their own. Each writes down from when to when it held the gate, by the clock
+that all processes of a machine share. Some tests run a second time without the kernel's lock: then they
+must find two holders at once, or they would prove nothing.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import redis
+
+from dev.binaries import find_binaries
+from workers.ingestion import broker
+from workers.ingestion.cutoff import CutReason
+from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
+
+REPOSITORY = Path(__file__).parents[2]
+TTL_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 0.3
+PATIENCE_SECONDS: Final = 30.0
+LOCK_KEY: Final = "scoresheet:lichess:lock"
+
+
+class WithoutKernelLock(Gate):
+    """The mutation: Redis alone keeps the rivals apart."""
+
+    @contextmanager
+    def _kernel_lock(self, give_up_at: float) -> Iterator[None]:
+        assert give_up_at
+        yield
+
+
+def make_gate(
+    url: str,
+    folder: Path,
+    kind: type[Gate] = Gate,
+    *,
+    ttl: float = TTL_SECONDS,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Gate:
+    client = broker.connect(url, timeout_seconds=HEARTBEAT_SECONDS / 2)
+    return kind(client, folder, ttl_seconds=ttl, heartbeat_seconds=HEARTBEAT_SECONDS, stopping=stopping)
+
+
+def rival(url: str, folder: str, *, mutant: bool, wait: float, hold: float, turns: int) -> None:
+    """Take turns at the gate and write them down (runs in a process of its own)."""
+    gate = make_gate(url, Path(folder), WithoutKernelLock if mutant else Gate)
+
+    def note(event: str, **more: Any) -> None:
+        record = {"pid": os.getpid(), "event": event, "at": time.monotonic(), **more}
+        with (Path(folder) / "journal").open("a") as journal:
+            journal.write(json.dumps(record) + "\n")
+
+    for _ in range(turns):
+        try:
+            with gate.hold(wait_seconds=wait, deadline_seconds=PATIENCE_SECONDS) as turn:
+                note("in", fence=turn.fence)
+                turn.cutoff.wait(hold)
+                note("out", reason=turn.cutoff.reason)
+        except GateBusyError:
+            note("busy")
+        except redis.RedisError:
+            note("redis")
+            time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How long one process held the gate; `end` is infinite if it never said."""
+
+    pid: int
+    fence: int
+    start: float
+    end: float
+    reason: str | None
+
+
+class Arena:
+    """A Redis and rivals that share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"redis+socket://{folder}/redis.sock?virtual_host=0"
+        self.client = broker.connect(self.url, timeout_seconds=5)
+        self._redis: subprocess.Popen[bytes] | None = None
+        self._rivals: list[subprocess.Popen[bytes]] = []
+
+    def start_redis(self) -> None:
+        binary = find_binaries().redis
+        options = {
+            "port": "0",
+            "unixsocket": str(self.folder / "redis.sock"),
+            "dir": str(self.folder),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "logfile": str(self.folder / "redis.log"),
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._redis = subprocess.Popen(
+            [binary.path, *arguments], env={**os.environ, **binary.environment}, cwd=self.folder
+        )
+        wait_for(self._answers)
+
+    def kill_redis(self) -> None:
+        assert self._redis is not None
+        self._redis.kill()
+        self._redis.wait()
+
+    def start_rival(
+        self, *, mutant: bool = False, wait: float = PATIENCE_SECONDS, hold: float = 0.0, turns: int = 1
+    ) -> subprocess.Popen[bytes]:
+        options = f"mutant={mutant}, wait={wait}, hold={hold}, turns={turns}"
+        call = f"rival({self.url!r}, {str(self.folder)!r}, {options})"
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"from tests.integration.test_gate import rival; {call}"], cwd=REPOSITORY
+        )
+        self._rivals.append(process)
+        return process
+
+    def events(self, event: str, process: subprocess.Popen[bytes] | None = None) -> list[dict[str, Any]]:
+        path = self.folder / "journal"
+        records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [
+            record
+            for record in records
+            if record["event"] == event and (process is None or record["pid"] == process.pid)
+        ]
+
+    def wait_until_in(self, process: subprocess.Popen[bytes]) -> None:
+        wait_for(lambda: self.events("in", process))
+
+    def turns(self) -> list[Turn]:
+        """Return all turns in the order in which they began."""
+        outs = self.events("out")
+        turns = []
+        for record in self.events("in"):
+            end = next(
+                (out for out in outs if out["pid"] == record["pid"] and out["at"] >= record["at"]), None
+            )
+            turns.append(
+                Turn(
+                    pid=record["pid"],
+                    fence=record["fence"],
+                    start=record["at"],
+                    end=float("inf") if end is None else end["at"],
+                    reason=None if end is None else end["reason"],
+                )
+            )
+        return sorted(turns, key=lambda turn: turn.start)
+
+    def overlaps(self, killed: dict[int, float] | None = None) -> list[tuple[Turn, Turn]]:
+        """Return the turns that began before another had ended; a killed process held until it was."""
+        turns = self.turns()
+        return [
+            (earlier, later)
+            for number, earlier in enumerate(turns)
+            for later in turns[number + 1 :]
+            if later.start < min(earlier.end, (killed or {}).get(earlier.pid, float("inf")))
+        ]
+
+    def close(self) -> None:
+        for process in self._rivals:
+            process.kill()
+            process.wait()
+        self.kill_redis()
+        self.client.close()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.ConnectionError):
+            return bool(self.client.ping())
+        return False
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was not met in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def arena() -> Iterator[Arena]:
+    """Run a Redis in a folder whose path is short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="gate-"))
+    arena = Arena(folder)
+    arena.start_redis()
+    try:
+        yield arena
+    finally:
+        arena.close()
+        shutil.rmtree(folder)
+
+
+def hold(arena: Arena, *, wait: float = 0.0, deadline: float = PATIENCE_SECONDS, **options: Any) -> Any:
+    return make_gate(arena.url, arena.folder, **options).hold(wait_seconds=wait, deadline_seconds=deadline)
+
+
+def test_rivals_take_turns_and_each_fence_is_larger(arena: Arena) -> None:
+    rivals = [arena.start_rival(hold=0.01, turns=5) for _ in range(4)]
+    for process in rivals:
+        assert process.wait(PATIENCE_SECONDS) == 0
+    turns = arena.turns()
+    assert len(turns) == 20
+    assert arena.overlaps() == []
+    fences = [turn.fence for turn in turns]
+    assert fences == sorted(set(fences))
+    assert not arena.client.exists(LOCK_KEY)
+
+
+@pytest.mark.parametrize("mutant", [False, True], ids=["kernel-lock", "without-kernel-lock"])
+def test_a_holder_stopped_for_longer_than_the_ttl_keeps_rivals_out(arena: Arena, *, mutant: bool) -> None:
+    holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS)
+    arena.wait_until_in(holder)
+    holder.send_signal(signal.SIGSTOP)
+    wait_for(lambda: not arena.client.exists(LOCK_KEY))
+    impatient = arena.start_rival(mutant=mutant, wait=2 * TTL_SECONDS)
+    impatient.wait(PATIENCE_SECONDS)
+    patient = arena.start_rival(mutant=mutant)
+    holder.send_signal(signal.SIGCONT)
+    wait_for(lambda: arena.events("out", holder))
+    wait_for(lambda: arena.events("out", patient))
+    assert arena.turns()[0].reason == CutReason.LOCK_LOST
+    if mutant:
+        assert arena.overlaps() != []
+    else:
+        assert arena.overlaps() == []
+        assert arena.events("busy", impatient)
+
+
+@pytest.mark.parametrize("mutant", [False, True], ids=["kernel-lock", "without-kernel-lock"])
+def test_a_holder_whose_lock_is_flushed_away_lets_go_before_a_rival_comes(
+    arena: Arena, *, mutant: bool
+) -> None:
+    holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS)
+    arena.wait_until_in(holder)
+    follower = arena.start_rival(mutant=mutant)
+    # Stopped, so that the mutation can't be saved by a heartbeat that comes just in time.
+    holder.send_signal(signal.SIGSTOP)
+    arena.client.flushall()
+    if mutant:
+        arena.wait_until_in(follower)
+    holder.send_signal(signal.SIGCONT)
+    wait_for(lambda: arena.events("out", follower))
+    wait_for(lambda: arena.events("out", holder))
+    assert arena.turns()[0].reason == CutReason.LOCK_LOST
+    assert bool(arena.overlaps()) is mutant
+
+
+def test_a_lost_fence_counter_goes_on_from_where_it_is_told_to(arena: Arena) -> None:
+    gate = make_gate(arena.url, arena.folder)
+    gate.raise_fence(41)
+    with hold(arena) as turn:
+        assert turn.fence == 42
+    gate.raise_fence(7)
+    with hold(arena) as turn:
+        assert turn.fence == 43
+
+
+def test_redis_killed_and_started_again_lets_in_one_at_a_time(arena: Arena) -> None:
+    rivals = [arena.start_rival(hold=0.02, turns=60) for _ in range(3)]
+    for _ in range(3):
+        before = len(arena.turns())
+        wait_for(lambda before=before: len(arena.turns()) > before + 3)  # type: ignore[misc]
+        arena.kill_redis()
+        arena.start_redis()
+    for process in rivals:
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert arena.overlaps() == []
+    fences = [turn.fence for turn in arena.turns()]
+    assert fences == sorted(set(fences))
+
+
+def test_a_holder_that_can_not_reach_redis_lets_go(arena: Arena) -> None:
+    with hold(arena) as turn:
+        arena.kill_redis()
+        assert turn.cutoff.wait(PATIENCE_SECONDS)
+        assert turn.cutoff.reason is CutReason.LOCK_LOST
+    arena.start_redis()
+
+
+def test_nobody_is_let_in_without_redis(arena: Arena) -> None:
+    arena.kill_redis()
+    with pytest.raises(redis.ConnectionError), hold(arena):
+        pass
+    arena.start_redis()
+
+
+def test_after_a_holder_was_killed_the_next_comes_in(arena: Arena) -> None:
+    holder = arena.start_rival(hold=PATIENCE_SECONDS)
+    arena.wait_until_in(holder)
+    follower = arena.start_rival()
+    holder.kill()
+    killed = {holder.pid: time.monotonic()}
+    assert follower.wait(PATIENCE_SECONDS) == 0
+    assert arena.events("out", follower)
+    assert arena.overlaps(killed) == []
+
+
+def test_a_busy_gate_is_left_alone(arena: Arena) -> None:
+    with hold(arena), pytest.raises(GateBusyError), hold(arena):
+        pass
+
+
+def test_a_gate_held_on_another_host_is_left_alone(arena: Arena) -> None:
+    arena.client.set(LOCK_KEY, "of another host", px=60_000)
+    with pytest.raises(GateBusyError), hold(arena):
+        pass
+
+
+def test_only_its_owner_releases_a_lock(arena: Arena) -> None:
+    with hold(arena) as turn:
+        arena.client.set(LOCK_KEY, "of another host", px=60_000)
+        assert turn.cutoff.wait(PATIENCE_SECONDS)
+        assert turn.cutoff.reason is CutReason.LOCK_LOST
+    assert arena.client.get(LOCK_KEY) == b"of another host"
+
+
+def test_a_heartbeat_extends_the_lock(arena: Arena) -> None:
+    def remaining_ms() -> int:
+        remaining = arena.client.pttl(LOCK_KEY)
+        assert isinstance(remaining, int)
+        return remaining
+
+    with hold(arena, ttl=20) as turn:
+        wait_for(lambda: remaining_ms() < 19_800)
+        wait_for(lambda: remaining_ms() > 19_900)
+        turn.cutoff.check()
+
+
+def test_a_stop_and_a_deadline_end_a_turn(arena: Arena) -> None:
+    with hold(arena, stopping=lambda: True) as turn:
+        assert turn.cutoff.wait(PATIENCE_SECONDS)
+        assert turn.cutoff.reason is CutReason.STOPPING
+    with hold(arena, deadline=0.1) as turn:
+        assert turn.cutoff.wait(PATIENCE_SECONDS)
+        assert turn.cutoff.reason is CutReason.DEADLINE
+
+
+def test_a_back_off_keeps_everybody_out_across_restarts_and_is_never_shortened(arena: Arena) -> None:
+    gate = make_gate(arena.url, arena.folder)
+    gate.close_for(60)
+    gate.close_for(5)
+    gate.close_for(-1)
+    arena.kill_redis()
+    arena.start_redis()
+    with pytest.raises(GateClosedError) as caught, hold(arena):
+        pass
+    assert 5 < caught.value.seconds <= 60
+
+
+def test_a_back_off_that_is_over_lets_in_again(arena: Arena) -> None:
+    make_gate(arena.url, arena.folder).close_for(0.05)
+    wait_for(lambda: not arena.client.exists("scoresheet:lichess:not_before"))
+    with hold(arena) as turn:
+        assert turn.fence == 1
