@@ -17,14 +17,18 @@ async def get(session: AsyncSession, user_id: str) -> Player | None:
 
 
 async def lock(session: AsyncSession, user_id: str) -> Player | None:
-    """Return an account, locked until the end of the transaction."""
-    query = select(Player).where(Player.user_id == user_id).with_for_update()
+    """Return an account, locked until the end of the transaction.
+
+    FOR NO KEY UPDATE: rows that refer to the account can be inserted meanwhile. With FOR UPDATE, whoever
+    holds one manifest entry and inserts another would deadlock with a claim.
+    """
+    query = select(Player).where(Player.user_id == user_id).with_for_update(key_share=True)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def lock_by_id(session: AsyncSession, player_id: int) -> Player:
-    """Return an account that a run refers to, locked until the end of the transaction."""
-    return await session.get_one(Player, player_id, with_for_update=True)
+    """Return an account that a run refers to, locked as by `lock`."""
+    return await session.get_one(Player, player_id, with_for_update={"key_share": True})
 
 
 async def track(session: AsyncSession, username: str) -> bool:
