@@ -41,6 +41,7 @@ async def count_new(session: AsyncSession, player_id: int, run_id: int) -> int:
 async def settle_stored(session: AsyncSession, user_id: str, row: dict[str, Any]) -> None:
     """Mark a game as stored in a player's manifest, whatever it was before.
 
+    The entry then names the earliest line that was stored, so the order of deliveries leaves no trace.
     `row` holds source_id, created_at, run_id and line; the entry is made where it is missing.
     """
     connection = await session.connection()
@@ -153,10 +154,18 @@ def _settle_stored() -> Insert:
         **{name: bindparam(name) for name in ("source_id", "created_at", "run_id", "line")},
     )
     cleared: dict[str, Any] = dict.fromkeys(("retry_at", "refusal_code", "refusal_detail", "raw"))
+    new = statement.excluded
+    earlier = tuple_(new.run_id, new.line) < tuple_(SeenGame.run_id, SeenGame.line)
     return statement.on_conflict_do_update(
         index_elements=["player_id", "source_id"],
-        set_={"state": SeenState.STORED, "updated_at": func.now(), **cleared},
-        where=SeenGame.state != SeenState.STORED,
+        set_={
+            "state": SeenState.STORED,
+            "run_id": new.run_id,
+            "line": new.line,
+            "updated_at": func.now(),
+            **cleared,
+        },
+        where=or_(SeenGame.state != SeenState.STORED, earlier),
     )
 
 
