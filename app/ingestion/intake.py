@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.analyses import service as analyses
@@ -19,7 +20,8 @@ _LOG = structlog.get_logger(__name__)
 async def take_in(session: AsyncSession, observations: Sequence[Observation]) -> StoreAnswer:
     """Store or refuse each observation and settle it in its player's manifest, in one transaction.
 
-    Idempotent; any order. Raises InvalidInput for an observation that is neither game nor refusal.
+    Idempotent; any order. Raises InvalidInput for an observation that is neither game nor refusal,
+    NotFound for a player that was never tracked.
     """
     counts = {"stored": 0, "updated": 0, "unchanged": 0, "refused": 0}
     # In the order of ids: two requests that lock the same games in different orders would deadlock.
@@ -44,7 +46,11 @@ async def _store(session: AsyncSession, observation: Observation) -> str:
             analysable=store.is_analysable(record),
             void=stored.moves_changed and not stored.inserted,
         )
-    await ledger.settle_stored(session, observation.player.lower(), _manifest_row(observation))
+    try:
+        await ledger.settle_stored(session, observation.player.lower(), _manifest_row(observation))
+    except IntegrityError as error:
+        # The statement looks the player up itself, to save a query on the hot path.
+        raise NotFound(f"{observation.player} was never tracked") from error
     if stored is None or not stored.changed:
         return "unchanged"
     return "stored" if stored.inserted else "updated"
