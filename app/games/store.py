@@ -9,7 +9,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from app.contract.games import ANALYSABLE_VARIANTS, GameRecord
 from app.db.base import Base
-from app.db.models import Game, GameMoves
+from app.db.models import GameMoves
 from app.db.prepared import prepared
 from app.games.revisits import next_revisit
 
@@ -95,9 +95,10 @@ def _columns(record: GameRecord) -> dict[str, Any]:
 
 
 async def _moves_differ(session: AsyncSession, game_id: int, record: GameRecord) -> bool:
-    query = select(GameMoves.san, Game.initial_fen).join(Game).where(GameMoves.game_id == game_id)
+    # The keys tell another initial position or variant, too, under which the same moves are another game.
+    query = select(GameMoves.san, GameMoves.position_keys).where(GameMoves.game_id == game_id)
     row = (await session.execute(query)).one_or_none()
-    return row is None or row[0] != record.moves.san
+    return row is None or tuple(row) != (record.moves.san, record.moves.position_keys)
 
 
 async def _upsert_moves(session: AsyncSession, game_id: int, record: GameRecord) -> None:
