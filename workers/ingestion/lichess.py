@@ -55,7 +55,7 @@ class LichessClient:
         }
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token.get_secret_value()}"
-        self._timeout_seconds = timeout_seconds
+        self._timeout = httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds))
         self._transport = transport
 
     @contextmanager
@@ -68,9 +68,7 @@ class LichessClient:
         with httpx.Client(
             base_url=self._base_url,
             headers=self._headers,
-            timeout=httpx.Timeout(
-                self._timeout_seconds, connect=min(_CONNECT_SECONDS, self._timeout_seconds)
-            ),
+            timeout=self._timeout,
             transport=self._transport,
         ) as http:
             request = _request(http, plan)

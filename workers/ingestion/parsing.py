@@ -47,7 +47,7 @@ _GAME: Final = frozenset(
         ),
         *("source", "initialFen", "opening", "clock", "daysPerTurn", "tournament", "swiss", "division"),
         *("moves", "clocks", "analysis"),
-        *("fullId", "pgn", "lastFen", "arenaTour"),
+        *("fullId", "pgn", "lastFen", "arenaTour", "swissTour"),
     }
 )
 _PLAYER: Final = frozenset(
@@ -128,7 +128,9 @@ def _record(game: Mapping[str, Any], payload: str) -> GameRecord:
     status = fields.required_text(game, "status")
     speed = fields.text(game, "speed") or "unknown"
     _flag_news(fields, variant, status, speed)
+    # Lichess writes tournament and swiss, in newer exports arenaTour{id} and swissTour{id}.
     arena = fields.object(game, "arenaTour") or {}
+    swiss = fields.object(game, "swissTour") or {}
     players = fields.object(game, "players")
     if players is None:
         fields.flags.add("missing_field:players")
@@ -156,7 +158,7 @@ def _record(game: Mapping[str, Any], payload: str) -> GameRecord:
         clock=_clock(game, fields),
         days_per_turn=fields.number(game, "daysPerTurn", 0, 1_000),
         tournament=fields.text(game, "tournament") or fields.text(arena, "id", "arenaTour."),
-        swiss=fields.text(game, "swiss"),
+        swiss=fields.text(game, "swiss") or fields.text(swiss, "id", "swissTour."),
         middlegame_ply=fields.number(division, "middle", 0, 32_767, "division."),
         endgame_ply=fields.number(division, "end", 0, 32_767, "division."),
         moves=moves,
