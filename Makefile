@@ -44,8 +44,11 @@ check: setup ## check style, types, import rules, the lock and the migrations
 lock: setup ## compile requirements.lock from pyproject.toml, keeping pins that are still allowed
 	@$(PYTHON) -m dev lock
 
-bench: setup ## run the benchmarks
-	@$(PYTHON) -m pytest tests/bench
+bench: setup ## run the benchmarks: ingestion, layout of the moves, engine
+#  GAMES=file.ndjson[.gz] (analysed by the engine's; by default the bundled ones)
+	@$(PYTHON) -m tests.bench.bench_ingestion
+	@$(PYTHON) -m tests.bench.bench_moves_layout
+	@$(PYTHON) -m tests.bench.bench_engine $(or $(GAMES),tests/fakes/lichess/games/selfplay.ndjson)
 
 clean: ## remove what make made: environments, programs, data and caches
 	@for lock in var/lock var/*/lock; do if [ -e $$lock ] && ! flock --nonblock $$lock true; then \
