@@ -1,0 +1,1 @@
+"""Does everything come back by itself, with nothing lost, whatever is broken?"""

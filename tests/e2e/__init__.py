@@ -1,0 +1,1 @@
+"""Does the whole pipeline bring the right games in, and keep them right?"""

@@ -1,0 +1,547 @@
+"""How does a test run the whole of Scoresheet against a fake Lichess, with quick settings?
+
+    with running_system(folder) as system:        # ingestion; roles=ROLES for everything
+        player = system.new_player(history_of=50)  # known to the fake Lichess, not yet tracked
+        system.track(player)
+        system.wait_whole(player)                  # I1, I2 and I4 of a player's record, see oracle.py
+
+`system.stack` kills, stops and restarts programs by their names; `system.lichess` scripts faults and tells
+what was asked; `system.rows(...)` looks into PostgreSQL past the API.
+"""
+
+import base64
+import itertools
+import os
+import secrets
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx
+import psycopg
+import redis
+
+from dev.demo import BUNDLED
+from dev.paths import CHECKOUT
+from dev.pipeline import Pipeline, declare_pipeline, free_port
+from dev.postgres.cluster import DATABASE, PORT, SUPERUSER
+from dev.program import Program
+from dev.services import Services, data_services, open_state
+from dev.stack import Stack
+from tests.e2e import oracle
+from tests.e2e.histories import SECRET_SUFFIX, Game, history
+from tests.e2e.waiting import LIMIT_SECONDS, wait_until
+from tests.fakes.lichess import Control
+
+__all__ = [
+    "INGESTION",
+    "LICHESS_TOKEN",
+    "QUICK_SETTINGS",
+    "RATE_LIMIT_SECONDS",
+    "ROLES",
+    "Player",
+    "System",
+    "processes_of",
+    "running_system",
+]
+
+T = TypeVar("T")
+
+INGESTION: Final = ("consumer", "producer", "beat")
+ROLES: Final = ("consumer", "producer", "analysis-producer", "analysis-consumer", "beat")
+
+RATE_LIMIT_SECONDS: Final = 3
+"""The silence after a 429, at the fake Lichess as in the settings: a minute, scaled."""
+LICHESS_TOKEN: Final = "lip_" + secrets.token_hex(12)
+
+QUICK_SETTINGS: Final[Mapping[str, str]] = {
+    f"SCORESHEET_{name}": str(value)
+    for name, value in {
+        "ORCHESTRATOR_SECONDS": 1,
+        "HOLE_AFTER_SECONDS": 3,
+        "LOCK_TTL_SECONDS": 3,
+        "LOCK_HEARTBEAT_SECONDS": 1,
+        "GATE_WAIT_SECONDS": 6,
+        "RATE_LIMIT_SECONDS": RATE_LIMIT_SECONDS,
+        "LICHESS_TIMEOUT_SECONDS": 3,
+        "LICHESS_DEADLINE_SECONDS": 60,
+        "CONSUMER_CONCURRENCY": 4,
+        "ANALYSIS_CONCURRENCY": 2,
+        "ANALYSIS_SCHEDULE_SECONDS": 1,
+        "ANALYSIS_LEASE_SECONDS": 4,
+        "ANALYSIS_RETRY_SECONDS": 0,
+        "NODES": 200,
+    }.items()
+}
+_LAST_LINES: Final = 6
+_PUT_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Player:
+    """An account of the fake Lichess, and the games that it must end up with."""
+
+    name: str
+    games: list[Game] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class System:
+    """All programs of one running Scoresheet, and every way to look at them."""
+
+    stack: Stack
+    services: Services
+    pipeline: Pipeline
+    lichess: Control
+    owner: httpx.Client
+    """Of the API, with the scopes read and write."""
+    worker: httpx.Client
+    reports: list[str]
+    """What the process runner told: crashes, and at the end what would not stop."""
+    _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
+
+    def new_player(self, history_of: int = 0, games: Sequence[Game] | None = None) -> Player:
+        """Open an account at the fake Lichess, with invented games or these."""
+        name = f"player{next(self._numbers)}-{secrets.token_hex(3)}"
+        player = Player(name, list(games) if games is not None else history(name, history_of))
+        self.show(player.games)
+        # The owner of the token sees the secret of each of the account's own games.
+        self.lichess.set_tokens({LICHESS_TOKEN: name})
+        return player
+
+    def show(self, games: Sequence[Game]) -> None:
+        """Let Lichess have these games from now on."""
+        for start in range(0, len(games), _PUT_AT_ONCE):
+            self.lichess.put_games(games[start : start + _PUT_AT_ONCE])
+
+    def track(self, player: Player) -> None:
+        """Track an account; the schedule does the rest."""
+        self.owner.put(f"/v1/players/{player.name}").raise_for_status()
+
+    def sync(self, player: Player) -> None:
+        """Ask for a sync now."""
+        self.owner.post(f"/v1/players/{player.name}/sync").raise_for_status()
+
+    def view(self, player: Player) -> dict[str, Any]:
+        """Return the player as the API shows it."""
+        view: dict[str, Any] = self.owner.get(f"/v1/players/{player.name}").raise_for_status().json()
+        return view
+
+    def wait_whole(
+        self, player: Player, *, refused: Collection[str] = (), timeout_seconds: float = LIMIT_SECONDS
+    ) -> None:
+        """Wait until the player's record is complete, then hold it against the oracle.
+
+        Meanwhile the cursor must never have passed a game that is neither stored nor refused. `refused` are
+        the ids, as the manifest has them, of the lines that can't be stored.
+        """
+        record = oracle.Record(self.rows, player.name, player.games, refused)
+
+        def settled() -> bool:
+            try:
+                view = self.view(player)
+            except httpx.HTTPError:
+                return False  # the API may be the part that is broken right now
+            try:
+                record.check_cursor(view["cursor"])
+            except psycopg.OperationalError:
+                return False
+            return bool(view["completeness"]["complete"]) and view["completeness"]["seen"] >= len(
+                player.games
+            )
+
+        self.wait_until(settled, f"{player.name}'s record of {len(player.games)} games", timeout_seconds)
+        record.check()
+
+    def wait_until(self, condition: Callable[[], T], what: str, timeout_seconds: float = LIMIT_SECONDS) -> T:
+        """Return the condition's first true value; a failure shows the end of every log."""
+        return wait_until(condition, what, timeout_seconds, self.explain)
+
+    def explain(self) -> str:
+        """Say how everything stands: states, crashes, players, last requests and log lines."""
+        parts = [f"{name}: {self.stack.state(name)}\n{self.tail(name)}" for name in self.stack.names]
+        parts.append("reports: " + "; ".join(self.reports[-10:]))
+        try:
+            parts += [f"player {row}" for row in self.rows(_PLAYERS)]
+            parts += [f"run {row}" for row in self.rows(_RUNS)]
+        except psycopg.Error as error:
+            parts.append(f"no database: {error}")
+        parts += [f"request {request}" for request in self.lichess.requests[-10:]]
+        return "\n".join(parts)
+
+    def tail(self, name: str) -> str:
+        """Return the last lines of a program's log."""
+        path = self.stack.log_path(name)
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return "\n".join(f"    {line[:400]}" for line in lines[-_LAST_LINES:])
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that is made past the API, PgBouncer and the role's limits."""
+        with self._database() as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+    def value(self, query: str, *values: object) -> Any:
+        """Return the one value of a query."""
+        ((value,),) = self.rows(query, *values)
+        return value
+
+    def execute(self, query: str, *values: object) -> int:
+        """Run a statement and commit it; return how many rows it touched."""
+        with self._database() as connection:
+            return connection.execute(query.encode(), values).rowcount
+
+    def _database(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host=str(self.services.state.run),
+            port=PORT,
+            user=SUPERUSER,
+            dbname=DATABASE,
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    @contextmanager
+    def redis(self) -> Iterator["redis.Redis"]:
+        """Connect to Redis."""
+        with redis.Redis(unix_socket_path=str(self.services.redis_socket), socket_timeout=10) as client:
+            yield client
+
+    def stored(self, player: Player) -> int:
+        """Count the player's games in the database."""
+        return int(self.value(oracle.COUNT_STORED, player.name, player.name))
+
+    def children(self, name: str) -> list[int]:
+        """Return the child processes of a program, the oldest first."""
+        pid = self.stack.pid(name)
+        if not pid:
+            return []
+        try:
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except FileNotFoundError:
+            return []
+
+    def begin(self) -> None:
+        """Begin a test: every program runs, Lichess is as at the start, nobody is tracked."""
+        self.execute("UPDATE players SET tracked = false")
+        for name in self.stack.names:
+            if not self.stack.pid(name) and name not in _ONCE:
+                self.stack.start([name])
+        self.wait_until(
+            lambda: (
+                self.value("SELECT count(*) FROM ingestion_runs WHERE state = 'running'") == 0
+                or not any(request.ended_s is None for request in self.lichess.requests)
+            ),
+            "no request is under way",
+        )
+        self.execute("UPDATE source_gates SET not_before = NULL, rate_limits = 0")
+        with self.redis() as client:
+            client.delete("scoresheet:lichess:not_before")
+        self.lichess.reset()
+        self.lichess.set_speed_limit(0)
+        self.lichess.set_penalty_seconds(RATE_LIMIT_SECONDS)
+
+    def secrets_written(self) -> list[str]:
+        """Return where a secret was written, as `file: which`: to a log, or to what Redis keeps."""
+        worker_token = self.services.state.app / "worker-token"
+        wanted = {
+            "worker token": [worker_token.read_bytes().strip()],
+            "owner token": [self.pipeline.owner_token_file.read_bytes().strip()],
+            "Lichess token": [LICHESS_TOKEN.encode()],
+            "fullId": [SECRET_SUFFIX.encode(), *_in_base64(b"fullId")],
+        }
+        files = [*self.services.state.logs.iterdir(), *self.services.state.path.glob("redis/**/*.aof")]
+        return [
+            f"{file}: {name}"
+            for file in files
+            for name, needles in wanted.items()
+            if any(needle in file.read_bytes() for needle in needles)
+        ]
+
+
+_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Player:
+    """An account of the fake Lichess, and the games that it must end up with."""
+
+    name: str
+    games: list[Game] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class System:
+    """All programs of one running Scoresheet, and every way to look at them."""
+
+    stack: Stack
+    services: Services
+    pipeline: Pipeline
+    lichess: Control
+    owner: httpx.Client
+    """Of the API, with the scopes read and write."""
+    worker: httpx.Client
+    reports: list[str]
+    """What the process runner told: crashes, and at the end what would not stop."""
+    _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
+
+    def new_player(self, history_of: int = 0, games: Sequence[Game] | None = None) -> Player:
+        """Open an account at the fake Lichess, with invented games or these."""
+        name = f"player{next(self._numbers)}-{secrets.token_hex(3)}"
+        player = Player(name, list(games) if games is not None else history(name, history_of))
+        self.show(player.games)
+        # The owner of the token sees the secret of each of the account's own games.
+        self.lichess.set_tokens({LICHESS_TOKEN: name})
+        return player
+
+    def show(self, games: Sequence[Game]) -> None:
+        """Let Lichess have these games from now on."""
+        for start in range(0, len(games), _PUT_AT_ONCE):
+            self.lichess.put_games(games[start : start + _PUT_AT_ONCE])
+
+    def track(self, player: Player) -> None:
+        """Track an account; the schedule does the rest."""
+        self.owner.put(f"/v1/players/{player.name}").raise_for_status()
+
+    def sync(self, player: Player) -> None:
+        """Ask for a sync now."""
+        self.owner.post(f"/v1/players/{player.name}/sync").raise_for_status()
+
+    def view(self, player: Player) -> dict[str, Any]:
+        """Return the player as the API shows it."""
+        view: dict[str, Any] = self.owner.get(f"/v1/players/{player.name}").raise_for_status().json()
+        return view
+
+    def wait_whole(
+        self, player: Player, *, refused: Collection[str] = (), timeout_seconds: float = LIMIT_SECONDS
+    ) -> None:
+        """Wait until the player's record is complete, then hold it against the oracle.
+
+        Meanwhile the cursor must never have passed a game that is neither stored nor refused. `refused` are
+        the ids, as the manifest has them, of the lines that can't be stored.
+        """
+        record = oracle.Record(self.rows, player.name, player.games, refused)
+
+        def settled() -> bool:
+            try:
+                view = self.view(player)
+            except httpx.HTTPError:
+                return False  # the API may be the part that is broken right now
+            try:
+                record.check_cursor(view["cursor"])
+            except psycopg.OperationalError:
+                return False
+            return bool(view["completeness"]["complete"]) and view["completeness"]["seen"] >= len(
+                player.games
+            )
+
+        self.wait_until(settled, f"{player.name}'s record of {len(player.games)} games", timeout_seconds)
+        record.check()
+
+    def wait_until(self, condition: Callable[[], T], what: str, timeout_seconds: float = LIMIT_SECONDS) -> T:
+        """Return the condition's first true value; a failure shows the end of every log."""
+        return wait_until(condition, what, timeout_seconds, self.explain)
+
+    def explain(self) -> str:
+        """Say how everything stands: states, crashes, players, last requests and log lines."""
+        parts = [f"{name}: {self.stack.state(name)}\n{self.tail(name)}" for name in self.stack.names]
+        parts.append("reports: " + "; ".join(self.reports[-10:]))
+        try:
+            parts += [f"player {row}" for row in self.rows(_PLAYERS)]
+            parts += [f"run {row}" for row in self.rows(_RUNS)]
+        except psycopg.Error as error:
+            parts.append(f"no database: {error}")
+        parts += [f"request {request}" for request in self.lichess.requests[-10:]]
+        return "\n".join(parts)
+
+    def tail(self, name: str) -> str:
+        """Return the last lines of a program's log."""
+        path = self.stack.log_path(name)
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return "\n".join(f"    {line[:400]}" for line in lines[-_LAST_LINES:])
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that is made past the API, PgBouncer and the role's limits."""
+        with self._database() as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+    def value(self, query: str, *values: object) -> Any:
+        """Return the one value of a query."""
+        ((value,),) = self.rows(query, *values)
+        return value
+
+    def execute(self, query: str, *values: object) -> int:
+        """Run a statement and commit it; return how many rows it touched."""
+        with self._database() as connection:
+            return connection.execute(query.encode(), values).rowcount
+
+    def _database(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host=str(self.services.state.run),
+            port=PORT,
+            user=SUPERUSER,
+            dbname=DATABASE,
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    @contextmanager
+    def redis(self) -> Iterator["redis.Redis"]:
+        """Connect to Redis."""
+        with redis.Redis(unix_socket_path=str(self.services.redis_socket), socket_timeout=10) as client:
+            yield client
+
+    def stored(self, player: Player) -> int:
+        """Count the player's games in the database."""
+        return int(self.value(oracle.COUNT_STORED, player.name, player.name))
+
+    def children(self, name: str) -> list[int]:
+        """Return the child processes of a program, the oldest first."""
+        pid = self.stack.pid(name)
+        if not pid:
+            return []
+        try:
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except FileNotFoundError:
+            return []
+
+    def begin(self) -> None:
+        """Begin a test: every program runs, Lichess is as at the start, nobody is tracked."""
+        self.execute("UPDATE players SET tracked = false")
+        for name in self.stack.names:
+            if not self.stack.pid(name) and name not in _ONCE:
+                self.stack.start([name])
+        self.wait_until(
+            lambda: (
+                self.value("SELECT count(*) FROM ingestion_runs WHERE state = 'running'") == 0
+                or not any(request.ended_s is None for request in self.lichess.requests)
+            ),
+            "no request is under way",
+        )
+        self.execute("UPDATE source_gates SET not_before = NULL, rate_limits = 0")
+        with self.redis() as client:
+            client.delete("scoresheet:lichess:not_before")
+        self.lichess.reset()
+        self.lichess.set_speed_limit(0)
+        self.lichess.set_penalty_seconds(RATE_LIMIT_SECONDS)
+
+    def secrets_in_logs(self) -> list[str]:
+        """Return where a secret was written: `file: which`. Looks at the logs and at Redis's own file."""
+        worker_token = self.services.state.app / "worker-token"
+        wanted = {
+            "worker token": worker_token.read_text().strip(),
+            "owner token": self.pipeline.owner_token_file.read_text().strip(),
+            "Lichess token": LICHESS_TOKEN,
+            "fullId": SECRET,
+        }
+        files = [*self.services.state.logs.iterdir(), *self.services.state.path.glob("redis/**/*.aof")]
+        return [
+            f"{file}: {name}"
+            for file in files
+            for name, secret in wanted.items()
+            if secret.encode() in file.read_bytes()
+        ]
+
+
+_ONCE: Final = ("migrate", "worker-token", "owner-token")
+_PLAYERS: Final = """
+    SELECT username, tracked, state, state_detail, failures, backfilling, seen_until, next_sync_at - now(),
+           (SELECT jsonb_object_agg(state, n) FROM
+             (SELECT state, count(*) n FROM seen_games WHERE player_id = p.id GROUP BY state) counts)
+    FROM players p ORDER BY id DESC LIMIT 5
+"""
+_RUNS: Final = """
+    SELECT id, player_id, kind, state, lines, new_games, detail, finished_at - started_at
+    FROM ingestion_runs ORDER BY id DESC LIMIT 8
+"""
+
+
+@contextmanager
+def running_system(
+    folder: Path,
+    *,
+    games: Sequence[Path] = (BUNDLED,),
+    roles: Collection[str] = INGESTION,
+    settings: Mapping[str, str] | None = None,
+    extra: Callable[[Pipeline], tuple[Program, ...]] = lambda _: (),
+) -> Iterator[System]:
+    """Run the stack, the fake Lichess and the roles on a state folder; everything is ready inside.
+
+    `settings` go before QUICK_SETTINGS; `extra` declares programs to start last (rivals). Enter it in the
+    main thread. Leaving stops all programs; see `assert_nothing_left`.
+    """
+    reports: list[str] = []
+    token_file = folder / "lichess-token"
+    with open_state(folder, reports.append, games) as state:
+        services = data_services(state)
+        if not token_file.exists():
+            token_file.touch(mode=0o600)
+            token_file.write_text(LICHESS_TOKEN + "\n")
+            state.user.give(token_file)
+        port = free_port(None)
+        pipeline = declare_pipeline(
+            services,
+            api_port=free_port(None),
+            settings={
+                "SCORESHEET_LICHESS_URL": f"http://127.0.0.1:{port}",
+                "SCORESHEET_LICHESS_TOKEN_FILE": str(token_file),
+                **QUICK_SETTINGS,
+                **(settings or {}),
+            },
+            first=(_fake_lichess(services, games, port),),
+        )
+        wanted = [program for program in pipeline.programs if program.name not in set(ROLES) - set(roles)]
+        with (
+            Stack(state, [*wanted, *extra(pipeline)], reports.append) as stack,
+            Control(f"http://127.0.0.1:{port}") as lichess,
+            _client(pipeline, pipeline.owner_token_file) as owner,
+            _client(pipeline, state.app / "worker-token") as worker,
+        ):
+            yield System(stack, services, pipeline, lichess, owner, worker, reports)
+
+
+def _client(pipeline: Pipeline, token_file: Path) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {token_file.read_text().strip()}"}
+    return httpx.Client(base_url=pipeline.api_url, headers=headers, timeout=30, trust_env=False)
+
+
+def _fake_lichess(services: Services, games: Sequence[Path], port: int) -> Program:
+    port_file = services.state.app / "fake-lichess.port"
+    port_file.unlink(missing_ok=True)
+    command: list[str | Path] = [sys.executable, "-m", "tests.fakes.lichess", "--control"]
+    for file in games:
+        command += ["--games", file]
+    command += ["--port", str(port), "--port-file", port_file, "--speed-limit", "0"]
+    return Program(
+        "fake-lichess",
+        tuple(command),
+        ready=port_file.exists,
+        environment={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)},
+    )
+
+
+def _in_base64(text: bytes) -> list[bytes]:
+    """Return how the text looks inside a longer one in base64, for each of its three alignments."""
+    # A letter holds 6 bits: those that share a letter with what stands before or behind are cut off.
+    return [
+        base64.b64encode(bytes(offset) + text)[(8 * offset + 5) // 6 : 8 * (offset + len(text)) // 6]
+        for offset in range(3)
+    ]
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of living processes whose command or environment names the folder."""
+    found = []
+    needle = os.fsencode(folder)
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            if needle in command or needle in (entry / "environ").read_bytes():
+                found.append(f"{entry.name} {os.fsdecode(command)!r}")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
