@@ -99,12 +99,15 @@ async def take_due_revisits(session: AsyncSession, user_id: str, limit: int) -> 
         .order_by(Game.revisit_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
-    ).scalar_subquery()
+        # Evaluated once: a subquery may run once a row, and would lock beyond the limit.
+        .cte("due")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
     doubled = literal(_REVISIT_WAIT) * func.power(2, func.least(Game.revisits, 8))
     wait = func.least(doubled, literal(_REVISIT_WAIT_MAX))
     statement = (
         update(Game)
-        .where(Game.id.in_(due))
+        .where(Game.id == due.c.id)
         .values(revisit_at=func.now() + wait, revisits=Game.revisits + 1)
         .returning(Game.source_id)
     )
