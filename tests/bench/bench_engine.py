@@ -10,6 +10,7 @@ engines run all the time, only one of them searches; which goes first alternates
 import argparse
 import gzip
 import json
+import logging
 import os
 import subprocess
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import chess
+import structlog
 
 from app.contract.analyses import AnalysisClaim
 from app.contract.games import ANALYSABLE_VARIANTS
@@ -188,6 +190,7 @@ def by_engine(bare: BareEngine, claim: AnalysisClaim, nodes: int) -> Cost:
 
 def main() -> None:
     """Run and print the table."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--games", type=int, default=4)
@@ -203,23 +206,26 @@ def main() -> None:
     ):
         print(f"{bench.identity().name}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
         for index, claim in enumerate(read_games(options.file, options.games)):
-            turns = [
-                lambda: ours.add(*by_worker(bench, claim, options.nodes)),  # noqa: B023 - called at once
-                lambda: bare_tally.add(*by_engine(bare, claim, options.nodes)),  # noqa: B023 - the same
-            ]
-            for turn in turns if index % 2 == 0 else reversed(turns):
-                turn()
+            if index % 2 == 0:
+                ours.add(by_worker(bench, claim, options.nodes))
+                bare_tally.add(by_engine(bare, claim, options.nodes))
+            else:
+                bare_tally.add(by_engine(bare, claim, options.nodes))
+                ours.add(by_worker(bench, claim, options.nodes))
             print(
                 f"{claim.id} {len(claim.uci):4} plies  worker {ours.games[-1]:7.2f} s  "
                 f"bare {bare_tally.games[-1]:7.2f} s"
             )
     assert ours.nodes == bare_tally.nodes, "the two searched differently"
-    count = len(ours.games)
-    print(
-        f"seconds a game: worker {ours.seconds / count:.2f}, bare {bare_tally.seconds / count:.2f}\n"
-        f"nodes/s: worker {ours.nodes_per_second:,.0f}, bare {bare_tally.nodes_per_second:,.0f}\n"
-        f"efficiency: {ours.nodes_per_second / bare_tally.nodes_per_second:.3f}"
-    )
+    for clock, worker_seconds, bare_seconds in (
+        ("wall clock", ours.wall_seconds, bare_tally.wall_seconds),
+        ("processor", ours.cpu_seconds, bare_tally.cpu_seconds),
+    ):
+        print(
+            f"{clock:10}  seconds a game: worker {worker_seconds / len(ours.games):.2f}, "
+            f"bare {bare_seconds / len(ours.games):.2f}  nodes/s: worker {ours.nodes / worker_seconds:,.0f}, "
+            f"bare {ours.nodes / bare_seconds:,.0f}  efficiency {bare_seconds / worker_seconds:.3f}"
+        )
 
 
 if __name__ == "__main__":

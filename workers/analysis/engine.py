@@ -172,7 +172,7 @@ class Engine:
 
     async def _within(self, seconds: float, dialogue: Coroutine[None, None, Answer]) -> Answer:
         """Return what a dialogue yields, unless the deadline or a fault comes first."""
-        self._protocol.grant_output()
+        self._protocol.begin_command()
         task = asyncio.ensure_future(dialogue)
         either: set[asyncio.Future[Any]] = {task, self._fault}
         try:
