@@ -32,7 +32,7 @@ from dev.program import Program
 from dev.services import Services, data_services, open_state
 from dev.stack import Stack
 from tests.e2e import oracle
-from tests.e2e.histories import SECRET_SUFFIX, Game, history
+from tests.e2e.histories import FULL_ID_ENDING, Game, history
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 from tests.fakes.lichess import Control
 
@@ -250,7 +250,7 @@ class System:
             "worker token": [worker_token.read_bytes().strip()],
             "owner token": [self.pipeline.owner_token_file.read_bytes().strip()],
             "Lichess token": [LICHESS_TOKEN.encode()],
-            "fullId": [SECRET_SUFFIX.encode(), *_in_base64(b"fullId")],
+            "fullId": [FULL_ID_ENDING.encode(), *_in_base64(b"fullId")],
         }
         files = [*self.services.state.logs.iterdir(), *self.services.state.path.glob("redis/**/*.aof")]
         return [

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from dev.demo import BUNDLED
 
-__all__ = ["BUNDLED_PLAYER", "SECRET_SUFFIX", "Game", "bundled_games", "history", "ids_of"]
+__all__ = ["BUNDLED_PLAYER", "FULL_ID_ENDING", "Game", "bundled_games", "history", "ids_of"]
 
 Game = dict[str, Any]
 """A game as Lichess exports it."""
 
 BUNDLED_PLAYER: Final = "scoresheet-demo"
-SECRET_SUFFIX: Final = "zQ9x"
+FULL_ID_ENDING: Final = "zQ9x"
 """Ends the `fullId` of every invented game: it must turn up nowhere behind the producer."""
 
 _FIRST: Final = datetime(2024, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def history(
         game["lastMoveAt"] += created_ms - game["createdAt"]
         game["createdAt"] = created_ms
         game["id"] = game_id
-        game["fullId"] = game_id + SECRET_SUFFIX
+        game["fullId"] = game_id + FULL_ID_ENDING
         for side in game["players"].values():
             if side.get("user", {}).get("id") == BUNDLED_PLAYER:
                 side["user"] = {"id": player.lower(), "name": player}
