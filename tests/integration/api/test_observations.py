@@ -1,0 +1,184 @@
+"""Do the same games leave the same rows, however often and in whatever order they are delivered?"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.contract.ingestion import Observation, StoreAnswer
+from tests.integration.api.driver import FIRST_MS, Game, Ledger, make_game, observe
+from tests.integration.conftest import Api
+from workers.api_client import ApiProblem, NotFound
+
+_ANALYSIS: Final = [{"eval": 18}, {"eval": 25, "best": "e7e6", "variation": "e6 d4"}, {"eval": 30}, {"mate": -3}]
+
+# Content, that is all but ids and times of the database's own making.
+_DUMPS: Final = (
+    "SELECT to_jsonb(games) - '{id,stored_at,updated_at,revisit_at,revisits}'::text[] FROM games ORDER BY source_id",
+    "SELECT source_id, to_jsonb(game_moves) - 'game_id' FROM game_moves JOIN games ON id = game_id ORDER BY 1",
+    "SELECT to_jsonb(seen_games) - '{player_id,updated_at}'::text[] FROM seen_games ORDER BY source_id",
+    "SELECT source_id, to_jsonb(game_analyses) - 'game_id' FROM game_analyses"
+    " JOIN games ON id = game_id ORDER BY 1",
+)
+
+
+def _dump(api: Api) -> list[list[tuple[Any, ...]]]:
+    return [api.rows(query) for query in _DUMPS]
+
+
+def _unfinished(number: int, moves: str = "e4 e5") -> Game:
+    game = make_game(number, status="started", moves=moves)
+    del game["winner"]
+    return game
+
+
+def _versions(number: int) -> list[Observation]:
+    """Return what successive runs make of one game."""
+    return [
+        observe(_unfinished(number), 1, number),
+        observe(make_game(number), 2, number, refused=True),
+        observe(_unfinished(number, "e4 e5 Nf3"), 3, number),
+        observe(make_game(number), 4, number),
+        observe(make_game(number, analysis=_ANALYSIS), 5, number),
+        observe(make_game(number), 6, number, refused=True),
+        observe(make_game(number, analysis=_ANALYSIS), 7, number),
+    ]
+
+
+_OBSERVATIONS: Final = [observation for number in (1, 2) for observation in _versions(number)]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_order_and_any_repetition_of_observations_leaves_the_same_rows(api: Api, data: st.DataObject) -> None:
+    delivered = data.draw(st.lists(st.sampled_from(range(len(_OBSERVATIONS))), min_size=1, max_size=20))
+    batch = data.draw(st.integers(1, 5))
+    ledger = Ledger(api).track()
+
+    def rows_after(order: Sequence[int], size: int) -> list[list[tuple[Any, ...]]]:
+        api.execute("DELETE FROM games")
+        api.execute("DELETE FROM seen_games")
+        for start in range(0, len(order), size):
+            ledger.report(_OBSERVATIONS[index] for index in order[start : start + size])
+        return _dump(api)
+
+    assert rows_after(delivered, batch) == rows_after(sorted(set(delivered)), 1)
+
+
+def test_storing_again_changes_nothing_not_even_a_time(api: Api) -> None:
+    ledger = Ledger(api).track()
+    games = [make_game(1), make_game(2, variant="atomic", moves="e4 e5"), _unfinished(3)]
+    ledger.store(1, games)
+    before = [api.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("games", "game_moves", "seen_games")]
+    assert ledger.store(1, games) == StoreAnswer(stored=0, updated=0, unchanged=3, refused=0)
+    after = [api.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("games", "game_moves", "seen_games")]
+    assert before == after
+
+
+def test_the_answer_counts_what_became_of_each(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [_unfinished(1), make_game(2)])
+    answer = ledger.report(
+        [
+            observe(make_game(1), 2, 1),
+            observe(make_game(2), 2, 2),
+            observe(make_game(3), 2, 3),
+            observe(make_game(4), 2, 4, refused=True),
+        ]
+    )
+    assert answer == StoreAnswer(stored=1, updated=1, unchanged=1, refused=1)
+
+
+def test_an_older_observation_never_overwrites_a_newer_one(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(5, [make_game(1, rated=False)])
+    assert ledger.store(4, [make_game(1, rated=True)]).unchanged == 1
+    assert api.reader.get("/v1/games/game0001").json()["rated"] is False
+
+
+def test_within_a_run_the_later_line_wins(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [make_game(1, rated=False)], first_line=9)
+    ledger.store(1, [make_game(1, rated=True)], first_line=8)
+    assert api.reader.get("/v1/games/game0001").json()["rated"] is False
+
+
+def test_a_finished_game_never_becomes_unfinished_again(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [make_game(1)])
+    ledger.store(2, [_unfinished(1)])
+    assert api.reader.get("/v1/games/game0001").json()["status"] == "resign"
+
+
+def test_an_analysis_that_lichess_adds_later_is_stored(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [make_game(1)])
+    ledger.store(2, [make_game(1, analysis=_ANALYSIS)])
+    moves = api.reader.get("/v1/games/game0001").json()["moves"]
+    assert [move["lichess"]["score"] for move in moves] == [
+        {"cp": 18, "mate": None},
+        {"cp": 25, "mate": None},
+        {"cp": 30, "mate": None},
+        {"cp": None, "mate": -3},
+    ]
+    assert moves[1]["lichess"]["best"] == "e7e6"
+
+
+def test_what_was_refused_is_stored_once_it_can_be(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.refuse(1, make_game(1))
+    ledger.store(1, [make_game(1)])
+    assert ledger.manifest() == {"game0001": "stored"}
+    assert api.rows("SELECT refusal_code, raw FROM seen_games") == [(None, None)]
+    ledger.refuse(2, make_game(1))
+    assert ledger.manifest() == {"game0001": "stored"}
+
+
+def test_a_game_of_two_tracked_players_is_one_row_in_both_manifests(api: Api) -> None:
+    alice, bob = Ledger(api, "alice").track(), Ledger(api, "bob").track()
+    alice.store(1, [make_game(1)])
+    assert bob.store(2, [make_game(1)]).unchanged == 1
+    assert alice.manifest() == bob.manifest() == {"game0001": "stored"}
+    assert api.value("SELECT count(*) FROM games") == 1
+
+
+def test_an_unknown_variant_status_and_field_are_stored_and_flagged(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [make_game(1, variant="duck", status="eloped", newField={"a": [1, None]})])
+    game = api.reader.get("/v1/games/game0001").json()
+    assert game["variant"] == "duck"
+    assert game["status"] == "eloped"
+    assert game["flags"] == ["unknown_field:newField", "unknown_status", "unknown_variant"]
+    assert game["extra"] == {"newField": {"a": [1, None]}}
+    assert game["analysis"] == "unsupported"
+
+
+def test_nothing_of_a_batch_is_stored_when_one_of_it_makes_no_sense(api: Api) -> None:
+    ledger = Ledger(api).track()
+    good, other = observe(make_game(1), 1, 1), observe(make_game(2), 1, 2)
+    for bad in (
+        other.model_copy(update={"game": None}),
+        other.model_copy(update={"id": "another0"}),
+        other.model_copy(update={"refusal": observe(make_game(2), 1, 2, refused=True).refusal}),
+    ):
+        with pytest.raises(ApiProblem) as refused:
+            ledger.report([good, bad])
+        assert refused.value.status == 422
+    assert ledger.manifest() == {}
+    assert api.value("SELECT count(*) FROM games") == 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_games_of_a_player_who_was_never_tracked_are_not_taken(api: Api, refused: bool) -> None:
+    with pytest.raises(NotFound):
+        Ledger(api, "nobody").report([observe(make_game(1), 1, 1, refused=refused, player="nobody")])
+    assert api.value("SELECT count(*) FROM games") == 0
+
+
+def test_the_times_of_a_game_are_kept_to_the_millisecond(api: Api) -> None:
+    Ledger(api).track().store(1, [make_game(1, createdAt=FIRST_MS + 1, lastMoveAt=FIRST_MS + 999)])
+    game = api.reader.get("/v1/games/game0001").json()
+    assert game["created_at"] == "2024-01-01T00:00:00.001000Z"
+    assert game["last_move_at"] == "2024-01-01T00:00:00.999000Z"

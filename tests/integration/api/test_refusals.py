@@ -1,0 +1,97 @@
+"""Is what could not be stored kept, shown, and tried again on request?"""
+
+import json
+
+from app.contract.ingestion import FetchKind
+from app.contract.names import QueueName
+from tests.integration.api.driver import Ledger, make_game
+from tests.integration.conftest import Api, wait_until
+
+
+def _refusals(api: Api) -> list[dict[str, object]]:
+    items = api.reader.get("/v1/players/alice/refusals").json()["items"]
+    assert isinstance(items, list)
+    return items
+
+
+def test_a_refusal_is_shown_with_its_reason_and_its_line(api: Api) -> None:
+    ledger = Ledger(api).track()
+    game = make_game(1)
+    ledger.refuse(ledger.plan().run_id, game)
+    (refusal,) = _refusals(api)
+    assert (refusal["id"], refusal["code"], refusal["detail"]) == ("game0001", "illegal_move", "line 1")
+    assert json.loads(str(refusal["raw"])) == game
+    assert ledger.view().completeness.refused == 1
+
+
+def test_refusals_come_in_pages(api: Api) -> None:
+    ledger = Ledger(api).track()
+    run_id = ledger.plan().run_id
+    for number in range(5):
+        ledger.refuse(run_id, make_game(number), number + 1)
+    ids, after = [], None
+    while True:
+        params = {"limit": "2", **({"after": after} if after else {})}
+        page = api.reader.get("/v1/players/alice/refusals", params=params).json()
+        ids += [item["id"] for item in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert ids == [f"game000{number}" for number in range(5)]
+
+
+def test_a_retry_fetches_the_named_game_again_by_its_id(api: Api) -> None:
+    ledger = Ledger(api).track()
+    games = [make_game(1), make_game(2)]
+    plan = ledger.plan()
+    ledger.see(plan.run_id, games)
+    for line, game in enumerate(games, 1):
+        ledger.refuse(plan.run_id, game, line)
+    ledger.finish(plan.run_id, 2)
+    with api.backend.redis() as redis:
+        redis.flushall()
+        answer = api.writer.post("/v1/players/alice/refusals/retry", json={"games": ["game0002"]})
+        assert answer.json() == {"retried": 1}
+        wait_until(lambda: redis.llen(QueueName.API) == 1, "a hint to the producer")
+    assert ledger.manifest() == {"game0001": "refused", "game0002": "pending"}
+    plan = ledger.plan()
+    assert (plan.kind, plan.ids) == (FetchKind.IDS, ["game0002"])
+    ledger.see(plan.run_id, [games[1]])
+    ledger.store(plan.run_id, [games[1]])
+    assert ledger.manifest() == {"game0001": "refused", "game0002": "stored"}
+
+
+def test_a_retry_of_all_leaves_lines_without_a_game_alone(api: Api) -> None:
+    ledger = Ledger(api).track()
+    for _ in range(3):
+        run_id = ledger.plan().run_id
+        ledger.garbled(run_id)
+    ledger.refuse(run_id, make_game(1), 2)
+    assert api.writer.post("/v1/players/alice/refusals/retry", json={}).json() == {"retried": 1}
+    assert ledger.view().completeness.refused == 1
+
+
+def test_a_retried_game_that_lichess_lost_meanwhile_keeps_its_line(api: Api) -> None:
+    ledger = Ledger(api).track()
+    game = make_game(1)
+    ledger.refuse(ledger.plan().run_id, game)
+    api.writer.post("/v1/players/alice/refusals/retry", json={})
+    for _ in range(6):
+        ledger.make_holes_due()
+        ledger.finish(ledger.plan().run_id, 0)
+    (refusal,) = _refusals(api)
+    assert (refusal["code"], json.loads(str(refusal["raw"]))) == ("vanished", game)
+
+
+def test_a_game_that_was_shown_again_has_not_vanished(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.see(ledger.plan().run_id, [make_game(1)])
+    for shown in (False, True, True, True, True):
+        ledger.make_holes_due()
+        run_id = ledger.plan().run_id
+        if shown:
+            ledger.see(run_id, [make_game(1)])
+        ledger.finish(run_id, int(shown))
+    ledger.make_holes_due()
+    assert ledger.plan().ids == ["game0001"]
+    assert ledger.manifest() == {"game0001": "pending"}
