@@ -153,12 +153,14 @@ async def enter_seen(
     }
     retry_at = datetime.now(UTC) + timedelta(seconds=settings.hole_after_seconds)
     await ledger.enter_seen(session, list(rows.values()), retry_at)
+    repeated = games[0].line <= run.lines
     run.lines = max(run.lines, games[-1].line)
     if run.kind is FetchKind.IDS:
         run.asked_ids = [asked for asked in run.asked_ids or [] if asked not in rows]
         return
     moments = [from_ms(game.created_at_ms) for game in games]
-    if moments != sorted(moments):
+    before = [] if repeated or run.last_created_at is None else [run.last_created_at]
+    if [*before, *moments] != sorted([*before, *moments]):
         raise InvalidInput("the games of a stream must come in the order of their creation")
     run.last_created_at = max(run.last_created_at or moments[-1], moments[-1])
     player = await players.lock_by_id(session, run.player_id)
