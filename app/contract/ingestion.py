@@ -14,6 +14,10 @@ SEEN_BATCH_MAX = 500
 STORE_BATCH_MAX = 100
 
 
+LineNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Number of a line in its run."""
+
+
 class FetchKind(StrEnum):
     """What a request asks Lichess for."""
 
@@ -81,8 +85,7 @@ class SeenGame(WireModel):
 
     id: GameId
     created_at_ms: PositiveBigInt
-    line: PositiveBigInt
-    """Number of the line in its run, from 1."""
+    line: LineNumber
 
 
 class SeenGames(WireModel):
@@ -94,7 +97,7 @@ class SeenGames(WireModel):
 class GarbledLine(WireModel):
     """A line that has no usable id or date: no game can be named for it."""
 
-    line: PositiveBigInt
+    line: LineNumber
     reason: Text
     raw: LongText
     """The line, cut to 64 Ki characters, NUL replaced."""
@@ -121,7 +124,7 @@ class FetchReport(WireModel):
     """How a run ended."""
 
     outcome: FetchOutcome
-    lines: PositiveBigInt
+    lines: Annotated[int, Field(ge=0, le=2**31 - 1)]
     """Complete lines received, blank ones not counted."""
     detail: Text | None = None
 
@@ -146,7 +149,7 @@ class Observation(WireModel):
 
     player: Username
     run_id: PositiveBigInt
-    line: PositiveBigInt
+    line: LineNumber
     id: GameId
     created_at_ms: PositiveBigInt
     game: GameRecord | None = None

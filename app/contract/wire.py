@@ -1,5 +1,6 @@
 """Which rules hold for every value that crosses the wire?"""
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -22,29 +23,42 @@ def _refuse_nul(value: str) -> str:
     return value
 
 
-def refuse_nul_in_json(value: Any) -> Any:
-    """Raise ValueError if any key or string of a JSON value holds NUL, which jsonb refuses."""
+def _storable_text(value: str) -> None:
+    _refuse_nul(value)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        # In a str field pydantic sees to it.
+        raise ValueError("lone surrogates cannot be stored") from error
+
+
+def _storable_json(value: Any) -> Any:
     if isinstance(value, str):
-        _refuse_nul(value)
+        _storable_text(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("JSON has no NaN and no infinity")
     elif isinstance(value, dict):
         for key, item in value.items():
-            _refuse_nul(key)
-            refuse_nul_in_json(item)
+            _storable_text(key)
+            _storable_json(item)
     elif isinstance(value, list):
         for item in value:
-            refuse_nul_in_json(item)
+            _storable_json(item)
     return value
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the calendar does not hold this moment in UTC") from error
 
 
 Text = Annotated[str, Field(max_length=2_000), AfterValidator(_refuse_nul)]
 """A short text that PostgreSQL can hold."""
 LongText = Annotated[str, Field(max_length=65_536), AfterValidator(_refuse_nul)]
 """A text of up to 64 Ki characters: a raw line, a traceback."""
-Json = Annotated[JsonValue, AfterValidator(refuse_nul_in_json)]
+Json = Annotated[JsonValue, AfterValidator(_storable_json)]
 """Any JSON value that jsonb can hold."""
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment; an offset is required on the way in, UTC on the way out."""

@@ -179,7 +179,7 @@ async def judge_garbled(session: AsyncSession, run_id: int, line: GarbledLine) -
         run.player_id,
         {
             "source_id": ledger.NAMELESS_PREFIX + line.digest[:32],
-            "created_at": run.last_created_at or run.since or from_ms(0),
+            "created_at": run.last_created_at or run.since or _EPOCH,
             "run_id": run.id,
             "line": line.line,
         },
@@ -285,11 +285,17 @@ def to_ms(moment: datetime) -> int:
 
 
 def from_ms(value: int) -> datetime:
-    """Return the moment of epoch milliseconds; raises InvalidInput beyond what a calendar holds."""
-    try:
-        return _EPOCH + timedelta(milliseconds=value)
-    except OverflowError as error:
-        raise InvalidInput(f"{value} is no time in milliseconds") from error
+    """Return the moment of epoch milliseconds; raises InvalidInput where no game can have begun then.
+
+    One in the future would carry the cursor past games that are still to be played.
+    """
+    if not _FIRST_GAME_MS <= value <= to_ms(datetime.now(UTC) + _CLOCK_ERROR):
+        raise InvalidInput(f"{value} is no time in milliseconds at which a game began")
+    return _EPOCH + timedelta(milliseconds=value)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_GAME_MS = to_ms(datetime(2010, 1, 1, tzinfo=UTC))
+"""Lichess began in 2010: an earlier moment is seconds mistaken for milliseconds."""
+_CLOCK_ERROR = timedelta(days=3)
+"""More than the clocks of Lichess, of a producer and of this host differ."""
