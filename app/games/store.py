@@ -125,22 +125,17 @@ _OF_THE_DATABASE = {"id", "source", "stored_at", "updated_at", "revisits"}
 def _game_upsert() -> ReturningInsert[tuple[int, bool, bool]]:
     statement = insert(GAMES)
     new = statement.excluded
-    differs = new.digest != GAMES.c.digest
-    # A second look at the same content moves the observation on and leaves all else.
-    changes = {
-        column.name: case((differs, new[column.name]), else_=column)
+    # The same content sets the same values, so a second look only moves the observation on.
+    observed = {
+        column.name: new[column.name]
         for column in GAMES.c
         if column.name not in _OF_THE_DATABASE | {"source_id"}
     }
+    changed_at = case((new.digest != GAMES.c.digest, func.now()), else_=GAMES.c.updated_at)
     order = ("finished", "run_id", "line")
-    moved_on = {name: new[name] for name in ("digest", "run_id", "line", "revisit_at")}
     return statement.on_conflict_do_update(
         index_elements=["source", "source_id"],
-        set_={
-            **changes,
-            **moved_on,
-            "updated_at": case((differs, func.now()), else_=GAMES.c.updated_at),
-        },
+        set_={**observed, "updated_at": changed_at},
         where=tuple_(*(new[name] for name in order)) > tuple_(*(GAMES.c[name] for name in order)),
     ).returning(GAMES.c.id, literal_column("(games.xmax = 0)"), GAMES.c.updated_at == func.now())
 
