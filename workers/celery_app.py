@@ -96,9 +96,11 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_heartbeat=0,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    # Nobody listens to events, and each remote control channel is one more thing to break with Redis.
+    # Its subscription is what notices that Redis went away while every process is busy: nothing else
+    # listens then, the acknowledgement of the running task fails, and with a prefetch of 1 the worker would
+    # never ask for a message again (kombu 5.6.2 logs "Couldn't ack" and goes on).
+    worker_enable_remote_control=True,
     worker_send_task_events=False,
-    worker_enable_remote_control=False,
     # Logging is ours (see configure).
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,

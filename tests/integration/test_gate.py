@@ -300,6 +300,14 @@ def test_nobody_is_let_in_without_redis(arena: Arena) -> None:
     arena.start_redis()
 
 
+def test_a_back_off_that_redis_can_not_take_does_not_keep_the_run_from_being_reported(arena: Arena) -> None:
+    arena.kill_redis()
+    make_gate(arena.url, arena.folder).close_for(60)
+    arena.start_redis()
+    with hold(arena) as turn:
+        assert turn.fence == 1
+
+
 def test_after_a_holder_was_killed_the_next_comes_in(arena: Arena) -> None:
     holder = arena.start_rival(hold=PATIENCE_SECONDS)
     arena.wait_until_in(holder)

@@ -116,9 +116,16 @@ class Gate:
         self._client.eval(_RAISE, 1, _FENCE_KEY, str(floor))
 
     def close_for(self, seconds: float) -> None:
-        """Let nobody in for so long, across restarts of whoever asks; never shortens an earlier closure."""
-        if seconds > 0:
+        """Let nobody in for so long, across restarts of whoever asks; never shortens an earlier closure.
+
+        Redis may be away: then the API, which knows of the back-off too, turns the next claim down.
+        """
+        if seconds <= 0:
+            return
+        try:
             self._client.eval(_CLOSE, 1, _NOT_BEFORE_KEY, str(max(1, round(seconds * 1_000))))
+        except redis.RedisError as error:
+            _LOG.warning("gate_not_closed", error=str(error))
 
     @contextlib.contextmanager
     def _kernel_lock(self, give_up_at: float) -> Iterator[None]:

@@ -7,6 +7,7 @@ knows, and the next round of `orchestrator` finds. Their time limits are in cele
 import functools
 from typing import Any, Final
 
+import redis
 import structlog
 
 from app.contract.ingestion import FetchPlan
@@ -46,6 +47,9 @@ def fetch_player_games(player: str) -> None:
     except (GateBusyError, GateClosedError) as reason:
         _LOG.info("fetch_put_off", reason=str(reason))
         return
+    except redis.RedisError as error:
+        _LOG.warning("fetch_put_off", reason=f"no broker: {error}")
+        return
     if more:
         _send_fetch(player)
 
@@ -69,13 +73,13 @@ def _dispatch(plan: FetchPlan, line: int, payload: str) -> None:
 def _producer() -> Producer:
     # Made in the child that runs the task: connections must not survive a fork.
     settings = get_settings()
-    redis = broker.connect(
+    client = broker.connect(
         settings.broker_url.get_secret_value(), timeout_seconds=min(5.0, settings.lock_heartbeat_seconds / 2)
     )
     return Producer(
         get_api_client(),
         Gate(
-            redis,
+            client,
             settings.state_dir,
             ttl_seconds=settings.lock_ttl_seconds,
             heartbeat_seconds=settings.lock_heartbeat_seconds,
@@ -84,7 +88,7 @@ def _producer() -> Producer:
         LichessClient(settings.lichess_url, settings.lichess_token(), settings.lichess_timeout_seconds),
         _dispatch,
         Pressure(
-            lambda: broker.queue_length(redis, QueueName.DB),
+            lambda: broker.queue_length(client, QueueName.DB),
             high_water=settings.queue_high_water,
             low_water=settings.queue_low_water,
             pause_seconds=settings.pause_seconds,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import redis
 import structlog
 from celery import signals
 from celery.app.trace import build_tracer
@@ -17,6 +18,7 @@ from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from tests.unit.workers.ingestion.fakes import FakeApi
 from workers import celery_app
 from workers.celery_app import app
+from workers.ingestion.lock import GateBusyError, GateClosedError
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ def test_messages_are_acknowledged_late_one_at_a_time_and_have_no_result(setting
     assert conf.broker_connection_retry_on_startup
     assert conf.broker_connection_max_retries is None
     assert settings.visibility_timeout_seconds > 2 * settings.longest_task_seconds
+
+
+def test_a_busy_worker_listens_to_something_that_tells_when_redis_goes_away(settings: Settings) -> None:  # noqa: ARG001
+    assert app.conf.worker_enable_remote_control
 
 
 def test_every_task_goes_to_its_queue(settings: Settings) -> None:  # noqa: ARG001
@@ -152,3 +158,37 @@ def test_the_orchestrator_sends_each_due_player_on_the_way(
     api.due = ["alice", "bob"]
     run(tasks.orchestrator)
     assert sent == [(("alice",), {"expires": 120}), (("bob",), {"expires": 120})]
+
+
+@pytest.mark.parametrize(
+    "reason", [GateBusyError("busy"), GateClosedError(30), redis.ConnectionError("no broker")]
+)
+def test_a_fetch_that_can_not_start_now_is_put_off_to_the_next_round(
+    settings: Settings,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    reason: Exception,
+) -> None:
+    class Unwilling:
+        def fetch(self, player: str) -> bool:
+            assert player == "alice"
+            raise reason
+
+    tasks = workers.ingestion.tasks
+    monkeypatch.setattr(tasks, "_producer", Unwilling)
+    tasks.fetch_player_games.run("alice")
+
+
+def test_what_remains_of_a_player_goes_behind_the_others(
+    settings: Settings,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Fruitful:
+        def fetch(self, _: str) -> bool:
+            return True
+
+    sent: list[str] = []
+    tasks = workers.ingestion.tasks
+    monkeypatch.setattr(tasks, "_producer", Fruitful)
+    monkeypatch.setattr(tasks, "_send_fetch", sent.append)
+    tasks.fetch_player_games.run("alice")
+    assert sent == ["alice"]

@@ -76,6 +76,13 @@ def test_anonymous_and_computer_players_are_what_they_are() -> None:
     assert game.flags == []
 
 
+def test_newer_exports_name_a_tournament_in_an_object() -> None:
+    arena = stored(make_game(arenaTour={"id": "winter17", "name": "Marathon"}))
+    swiss = stored(make_game(swissTour={"id": "3WtSFh4o"}))
+    assert (arena.tournament, swiss.swiss) == ("winter17", "3WtSFh4o")
+    assert arena.flags == swiss.flags == []
+
+
 def test_a_game_under_way_is_stored_as_unfinished() -> None:
     game = stored(make_game(status="started", winner=None, moves=""))
     assert not game.finished
