@@ -1,19 +1,21 @@
 """How does an error look to a client? (RFC 9457, application/problem+json.)"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.errors import AppError, Unauthenticated, Unavailable
+from app.kit import strict_json
 
 _LOG = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -67,7 +69,10 @@ async def _invalid_request(_: Request, error: Exception) -> Response:
 def _field_error(item: Mapping[str, Any]) -> dict[str, str]:
     # The offending input is left out on purpose: it may be long, or secret.
     location: Sequence[object] = item["loc"]
-    return {"field": ".".join(map(str, location)), "message": str(item["msg"])}
+    message = str(item["msg"])
+    if item["type"] == "json_invalid":
+        message += f": {item['ctx']['error']}"
+    return {"field": ".".join(map(str, location)), "message": message}
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
@@ -110,3 +115,22 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(PoolTimeout, _database_error)
     app.add_exception_handler(Exception, _unexpected)
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        """Return the body's value."""
+        return strict_json.loads(await self.body())
+
+
+class StrictJsonRoute(APIRoute):
+    """A route that refuses a body whose JSON is in doubt, as a problem document."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route's requests."""
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return handle_strictly

@@ -28,14 +28,18 @@ from app.contract.wire import GameId
 from app.db.session import SessionDependency
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
+from app.problems import StrictJsonRoute
 from app.settings import SettingsDependency
 
 _KEY = TypeAdapter(tuple[datetime, int])
 _WRITE = [Depends(require(Scope.WRITE))]
 
-router = APIRouter(tags=["analyses"])
+router = APIRouter(tags=["analyses"], route_class=StrictJsonRoute)
 worker_router = APIRouter(
-    prefix="/v1/analyses", tags=["workers"], dependencies=[Depends(require(Scope.WORKER))]
+    prefix="/v1/analyses",
+    tags=["workers"],
+    dependencies=[Depends(require(Scope.WORKER))],
+    route_class=StrictJsonRoute,
 )
 
 

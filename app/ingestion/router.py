@@ -29,14 +29,18 @@ from app.ingestion.views import RefusalView, RunView
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service as players
+from app.problems import StrictJsonRoute
 from app.settings import SettingsDependency
 
 _RUN_KEY = TypeAdapter(int)
 _REFUSAL_KEY = TypeAdapter(str)
 
-router = APIRouter(prefix="/v1/players/{username}", tags=["ingestion"])
+router = APIRouter(prefix="/v1/players/{username}", tags=["ingestion"], route_class=StrictJsonRoute)
 worker_router = APIRouter(
-    prefix="/v1/ingestion", tags=["workers"], dependencies=[Depends(require(Scope.WORKER))]
+    prefix="/v1/ingestion",
+    tags=["workers"],
+    dependencies=[Depends(require(Scope.WORKER))],
+    route_class=StrictJsonRoute,
 )
 
 
