@@ -1,5 +1,6 @@
 """How large may a request body be?"""
 
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,26 +25,27 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         received = 0
-        answered = False
+        answered = too_large = False
 
         async def counted_receive() -> Message:
-            nonlocal received
+            nonlocal received, too_large
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
+                too_large = True
                 raise _BodyTooLarge
             return message
 
         async def noted_send(message: Message) -> None:
             nonlocal answered
+            if too_large and not answered:
+                return  # FastAPI makes a 400 of whatever goes wrong while it reads a body
             answered = True
             await send(message)
 
-        try:
+        with suppress(_BodyTooLarge):
             await self._app(scope, counted_receive, noted_send)
-        except _BodyTooLarge:
-            if answered:
-                raise
+        if too_large and not answered:
             response = problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "body_too_large",
