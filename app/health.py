@@ -3,9 +3,10 @@
 from enum import StrEnum
 
 from fastapi import APIRouter, Request, Response, status
+from psycopg.errors import UndefinedTable
 from pydantic import BaseModel, Field
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.broker import Broker
 from app.db.migrate import head_revision
@@ -50,7 +51,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
             revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
         schema = Check.OK if revision == head_revision() else Check.OUTDATED
     except SQLAlchemyError as error:
-        if "alembic_version" in str(error):
+        if isinstance(error, DBAPIError) and isinstance(error.orig, UndefinedTable):
             schema = Check.OUTDATED
         else:
             database = schema = Check.DOWN
