@@ -1,6 +1,5 @@
 """HTTP: games."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -10,7 +9,7 @@ from app.access.dependencies import require
 from app.access.service import Scope
 from app.contract.analyses import AnalysisState
 from app.contract.games import Color, GameResult
-from app.contract.wire import GameId, Text, Username, UtcDatetime
+from app.contract.wire import BigInt, GameId, Text, Username, UtcDatetime
 from app.db.session import SessionDependency
 from app.errors import InvalidInput
 from app.games import repository, service, views
@@ -18,7 +17,7 @@ from app.games.repository import GameFilter
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 
-_KEY = TypeAdapter(tuple[datetime, int])
+_KEY = TypeAdapter(tuple[UtcDatetime, BigInt])
 
 router = APIRouter(prefix="/v1/games", tags=["games"], dependencies=[Depends(require(Scope.READ))])
 

@@ -22,7 +22,7 @@ from app.contract.ingestion import (
 )
 from app.contract.names import TaskName
 from app.contract.retries import RetryAnswer, RetryRequest
-from app.contract.wire import PositiveBigInt, Username
+from app.contract.wire import PositiveBigInt, Text, Username
 from app.db.session import SessionDependency
 from app.ingestion import intake, ledger, repository, service
 from app.ingestion.views import RefusalView, RunView
@@ -32,8 +32,8 @@ from app.players import service as players
 from app.problems import StrictJsonRoute
 from app.settings import SettingsDependency
 
-_RUN_KEY = TypeAdapter(int)
-_REFUSAL_KEY = TypeAdapter(str)
+_RUN_KEY = TypeAdapter(PositiveBigInt)
+_REFUSAL_KEY = TypeAdapter(Text)
 
 router = APIRouter(prefix="/v1/players/{username}", tags=["ingestion"], route_class=StrictJsonRoute)
 worker_router = APIRouter(

@@ -10,13 +10,13 @@ from app.access.service import Scope
 from app.broker import Broker, broker_of
 from app.contract.names import TaskName
 from app.contract.players import PlayerView
-from app.contract.wire import Username
+from app.contract.wire import Text, Username
 from app.db.session import SessionDependency
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service
 
-_KEY = TypeAdapter(str)
+_KEY = TypeAdapter(Text)
 _READ = [Depends(require(Scope.READ))]
 _WRITE = [Depends(require(Scope.WRITE))]
 
