@@ -93,7 +93,7 @@ class PluginResult(WireModel):
     """What a plugin found in a game, or why it failed."""
 
     plugin: PluginId
-    result: dict[str, Json] | None = None
+    result: dict[Text, Json] | None = None
     error: LongText | None = None
     """Set where `result` is not: the exception and where it arose."""
 

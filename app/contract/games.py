@@ -1,5 +1,6 @@
 """What is a game, once parsed and checked?"""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -131,6 +132,10 @@ class Moves(WireModel):
         return self
 
 
+GameMoment = Annotated[UtcDatetime, Field(lt=datetime(9000, 1, 1, tzinfo=UTC))]
+"""So far from the calendar's end that waits can be added."""
+
+
 class GameRecord(WireModel):
     """A game as Scoresheet stores it; the natural key is its source and id."""
 
@@ -141,8 +146,8 @@ class GameRecord(WireModel):
     variant: Text
     speed: Text
     perf: Text
-    created_at: UtcDatetime
-    last_move_at: UtcDatetime
+    created_at: GameMoment
+    last_move_at: GameMoment
     status: Text
     winner: Color | None = None
     white: PlayerSide
@@ -162,7 +167,7 @@ class GameRecord(WireModel):
     """Lichess's own, one a ply from ply 1; may end before the game does."""
     flags: list[Text] = Field(default_factory=list, max_length=100)
     """What was not understood: "unknown_variant", "unknown_status", "unknown_field:xyz", …; sorted."""
-    extra: dict[str, Json] = Field(default_factory=dict, max_length=100)
+    extra: dict[Text, Json] = Field(default_factory=dict, max_length=100)
     """Fields of the export that Scoresheet does not know yet, as they came."""
 
     @property

@@ -1,13 +1,15 @@
 """Which rules hold for every value that crosses the wire?"""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 BIGINT_MAX = 2**63 - 1
 BIGINT_MIN = -(2**63)
+_NUMBER = re.compile(r"\s*[+-]?[0-9._]+\s*")
 
 
 class WireModel(BaseModel):
@@ -47,6 +49,13 @@ def _storable_json(value: Any) -> Any:
     return value
 
 
+def _refuse_numbers(value: Any) -> Any:
+    # Pydantic would take one for seconds or milliseconds by its size.
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise ValueError("must be a date and time with its offset, like 2024-01-31T12:00:00Z")
+    return value
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -60,7 +69,7 @@ LongText = Annotated[str, Field(max_length=65_536), AfterValidator(_refuse_nul)]
 """A text of up to 64 Ki characters: a raw line, a traceback."""
 Json = Annotated[JsonValue, AfterValidator(_storable_json)]
 """Any JSON value that jsonb can hold."""
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(_in_utc)]
 """A moment; an offset is required on the way in, UTC on the way out."""
 BigInt = Annotated[int, Field(ge=BIGINT_MIN, le=BIGINT_MAX)]
 """What PostgreSQL's bigint holds."""
