@@ -4,6 +4,7 @@
     ├── Unauthenticated      401  no valid token
     ├── Forbidden            403  a token without the scope
     ├── NotFound             404
+    ├── UnsupportedMedia     415  a body that is not declared as JSON
     ├── InvalidInput         422  a value that types alone do not rule out
     ├── Conflict             409
     │   ├── StaleRun              a report on a run that a newer one replaced
@@ -51,6 +52,13 @@ class NotFound(AppError):
 
     status = HTTPStatus.NOT_FOUND
     code = "not_found"
+
+
+class UnsupportedMedia(AppError):
+    """The body is of another media type."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_media_type"
 
 
 class InvalidInput(AppError):

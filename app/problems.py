@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import AppError, Unauthenticated, Unavailable
+from app.errors import AppError, Unauthenticated, Unavailable, UnsupportedMedia
 from app.kit import strict_json
 
 _LOG = structlog.get_logger(__name__)
@@ -124,13 +124,16 @@ class _StrictRequest(Request):
 
 
 class StrictJsonRoute(APIRoute):
-    """A route that refuses a body whose JSON is in doubt, as a problem document."""
+    """A route that takes JSON alone, and refuses what is in doubt as a problem document."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests."""
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if self.body_field is not None and media_type != "application/json":
+                raise UnsupportedMedia("the body must be declared as Content-Type: application/json")
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return handle_strictly
