@@ -1,8 +1,9 @@
 """HTTP: games."""
 
+from dataclasses import fields
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import TypeAdapter
 
 from app.access.dependencies import require
@@ -19,10 +20,13 @@ from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 
 _KEY = TypeAdapter(tuple[UtcDatetime, BigInt])
 
+_PARAMETERS = {field.name for field in fields(GameFilter)} | {"after", "limit"}
+
 router = APIRouter(prefix="/v1/games", tags=["games"], dependencies=[Depends(require(Scope.READ))])
 
 
-def game_filter(  # noqa: PLR0917  each argument is a query parameter
+def game_filter(  # noqa: PLR0917  each further argument is a query parameter
+    request: Request,
     player: Username | None = None,
     color: Annotated[Color | None, Query(description="The player's.")] = None,
     opponent: Username | None = None,
@@ -37,6 +41,9 @@ def game_filter(  # noqa: PLR0917  each argument is a query parameter
     analysis: Annotated[AnalysisState | None, Query(description="State of the analysis.")] = None,
 ) -> GameFilter:
     """Return the filter that the query parameters describe; raises InvalidInput."""
+    if unknown := request.query_params.keys() - _PARAMETERS:
+        # Without this, a misspelt filter would answer with every game.
+        raise InvalidInput(f"unknown parameter {', '.join(sorted(unknown))[:200]}")
     if player is None and (color or opponent or result):
         raise InvalidInput("color, opponent and result are a player's: name the player")
     return GameFilter(
