@@ -134,7 +134,7 @@ def replay(variant: str, initial_fen: str | None, san: list[str]) -> Replay | No
             raise IllegalMoveError(ply, token) from error
         if not move:  # python-chess reads "--" as a null move
             raise IllegalMoveError(ply, token)
-        uci.append(board.uci(move))
+        uci.append(move.uci())  # in the board's own notation, Chess960 or not
         board.push(move)
         keys.add()
     return Replay(uci, keys.found, odd_start)
