@@ -54,7 +54,7 @@ def run_plugin(
         _LOG.warning("plugin_failed", plugin=plugin.name, version=plugin.version, error=_headline(error))
     finally:
         if os.getpid() != process:  # the plugin forked, and this is the copy: it must not work on as a worker
-            os._exit(1)
+            os._exit(os.EX_SOFTWARE)
     if printed.text:
         _LOG.info("plugin_printed", plugin=plugin.name, text=printed.text)
     return outcome

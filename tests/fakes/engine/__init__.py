@@ -26,6 +26,8 @@ class Fault(StrEnum):
     """Starts a process that inherits its pipes, then dies on `go`."""
     HANG_ON_GO = "hang_on_go"
     HANG_ONCE = "hang_once"
+    DEAF_ON_GO = "deaf_on_go"
+    """Searches for ever and reads nothing more, not even the end of its input."""
     GARBAGE = "garbage"
     """Answers `go` with bytes that are no text and a best move that is none."""
     ILLEGAL_BEST_MOVE = "illegal_best_move"

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,10 @@ class FakeEngine:
         self.report(nodes)
         if not self.first_process:
             self.best()
+
+    def on_go_deaf_on_go(self, _nodes: int) -> None:
+        while True:
+            time.sleep(60)
 
     def on_go_garbage(self, _nodes: int) -> None:
         sys.stdout.buffer.write(b"\xff\xfe\x00 score cp\n<html>\ninfo depth x score cp y nodes z\nbestmove\n")

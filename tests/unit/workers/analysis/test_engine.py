@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import chess
@@ -237,24 +238,27 @@ async def test_a_finished_position_is_not_searched(folder: Path, fen: str, score
 
 
 def test_no_engine_outlives_a_worker_that_is_killed(folder: Path) -> None:
+    path = fake.install(folder, Fault.DEAF_ON_GO)
     program = (
-        "import asyncio, pathlib, sys\n"
+        "import asyncio, chess, pathlib\n"
         "from workers.analysis.engine import Engine, EngineOptions\n"
         "async def main():\n"
-        f"    await Engine.launch(EngineOptions(pathlib.Path({str(fake.install(folder))!r}), 4))\n"
-        "    print('ready', flush=True)\n"
-        "    await asyncio.sleep(1000)\n"
+        f"    engine = await Engine.launch(EngineOptions(pathlib.Path({str(path)!r}), 4))\n"
+        "    await engine.evaluate(chess.Board(), 10**9)\n"
         "asyncio.run(main())\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
+    worker = subprocess.Popen([sys.executable, "-c", program])
+    _wait_until(lambda: "go nodes 1000000000" in fake.commands(folder))
     [engine] = fake.pids(folder)
     assert alive(engine)
     assert os.getpgid(engine) == engine
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
-    deadline = time.monotonic() + 10
-    while alive(engine):
-        assert time.monotonic() < deadline, "the engine lives on"
+    _wait_until(lambda: not alive(engine))
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
