@@ -1,0 +1,181 @@
+"""What does the API answer while a service is away, and does it come back by itself?"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psycopg
+import pytest
+
+from app.contract.names import QueueName
+from dev.postgres.cluster import DATABASE
+from dev.services import POOL_ADMIN, POOL_PORT
+from tests.integration.api.driver import Ledger, make_game, observe
+from tests.integration.api.test_bad_input import assert_problem
+from tests.integration.conftest import Api, wait_until
+
+
+@pytest.fixture
+def api(api: Api) -> Iterator[Api]:
+    """Give the API back with every service running, whatever a test did."""
+    yield api
+    stack = api.backend.stack
+    stack.start([name for name in stack.names if not stack.pid(name)])
+    wait_until(lambda: api.anonymous.get("/readyz").is_success, "ready again")
+
+
+def _ready(api: Api) -> tuple[int, dict[str, str]]:
+    answer = api.anonymous.get("/readyz")
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("service", ["postgres", "pgbouncer"])
+def test_a_database_that_is_away_is_said_so_and_found_again(api: Api, service: str) -> None:
+    Ledger(api).track()
+    api.backend.stack.stop(service)
+    answers = [
+        api.reader.get("/v1/players"),
+        api.reader.get("/v1/games/game0001"),
+        api.writer.put("/v1/players/bob"),
+        api.worker_http.get("/v1/ingestion/due"),
+    ]
+    for answer in answers:
+        assert_problem(answer, 503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert _ready(api) == (503, {"database": "down", "schema": "down", "broker": "ok"})
+    assert api.anonymous.get("/healthz").status_code == 200
+    api.backend.stack.start([service])
+    wait_until(lambda: api.reader.get("/v1/players").is_success, "the database is found again")
+    assert [item["username"] for item in api.reader.get("/v1/players").json()["items"]] == ["alice"]
+
+
+def test_an_unknown_token_is_not_called_invalid_while_nobody_can_tell(api: Api) -> None:
+    api.backend.stack.stop("postgres")
+    answer = api.anonymous.get("/v1/games", headers={"Authorization": "Bearer sst_unknown"})
+    assert_problem(answer, 503, "unavailable")
+
+
+@pytest.mark.parametrize("service", ["postgres", "pgbouncer"])
+def test_a_killed_database_loses_nothing_that_was_acknowledged(api: Api, service: str) -> None:
+    ledger = Ledger(api).track()
+    acknowledged = []
+    for number in range(30):
+        if number == 10:
+            api.backend.stack.kill(service)
+        answer = api.worker_http.post(
+            "/v1/ingestion/observations",
+            json={"observations": [observe(make_game(number), 1, number + 1).model_dump(mode="json")]},
+        )
+        if answer.is_success:
+            acknowledged.append(f"game{number:04d}")
+        else:
+            assert_problem(answer, 503, "unavailable")
+    api.backend.stack.wait_ready(service)
+    wait_until(lambda: api.reader.get("/v1/players").is_success, "the database is found again")
+    assert set(acknowledged) <= set(ledger.manifest())
+    assert len(acknowledged) >= 10
+
+
+def test_a_schema_that_is_not_the_codes_is_not_ready(api: Api) -> None:
+    (revision,) = api.rows("SELECT version_num FROM alembic_version")
+    try:
+        api.execute("UPDATE alembic_version SET version_num = '0000'")
+        assert _ready(api) == (503, {"database": "ok", "schema": "outdated", "broker": "ok"})
+        api.execute("ALTER TABLE alembic_version RENAME TO alembic_version_away")
+        assert _ready(api) == (503, {"database": "ok", "schema": "outdated", "broker": "ok"})
+    finally:
+        api.execute("ALTER TABLE IF EXISTS alembic_version_away RENAME TO alembic_version")
+        api.execute("UPDATE alembic_version SET version_num = %s", *revision)
+
+
+def test_without_redis_requests_are_served_and_hints_are_lost(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.backend.stack.stop("redis")
+    assert _ready(api) == (503, {"database": "ok", "schema": "ok", "broker": "down"})
+    assert api.writer.put("/v1/players/alice").status_code == 201
+    assert api.writer.post("/v1/players/alice/sync").status_code == 202
+    Ledger(api).store(1, [make_game(1)])
+    assert api.writer.post("/v1/games/game0001/analysis").status_code == 202
+    said: list[str] = []
+
+    def said_so() -> bool:
+        said.append(capsys.readouterr().out)
+        return "".join(said).count("hint_not_sent") == 3
+
+    wait_until(said_so, "a warning for each hint")
+    assert "Traceback" not in "".join(said)
+    api.backend.stack.start(["redis"])
+    wait_until(lambda: _ready(api)[0] == 200, "Redis is found again")
+    with api.backend.redis() as redis:
+        assert redis.llen(QueueName.API) == 0
+        api.writer.post("/v1/players/alice/sync")
+        wait_until(lambda: redis.llen(QueueName.API) == 1, "hints arrive again")
+
+
+def _fail_commits(api: Api, *tables: str) -> None:
+    api.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the commit fails' USING ERRCODE = '53100'; END $$"
+    )
+    for table in tables:
+        api.execute(
+            f"CREATE CONSTRAINT TRIGGER fails AFTER INSERT OR UPDATE ON {table}"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()"
+        )
+
+
+def test_a_commit_that_fails_is_never_answered_with_success(api: Api) -> None:
+    ledger = Ledger(api).track()
+    try:
+        _fail_commits(api, "players", "games")
+        with api.backend.redis() as redis:
+            redis.flushall()
+            body = {"observations": [observe(make_game(1), 1, 1).model_dump(mode="json")]}
+            assert_problem(api.writer.put("/v1/players/bob"), 503, "unavailable")
+            assert_problem(api.writer.post("/v1/players/alice/sync"), 503, "unavailable")
+            assert_problem(api.writer.delete("/v1/players/alice"), 503, "unavailable")
+            assert_problem(api.worker_http.post("/v1/ingestion/observations", json=body), 503, "unavailable")
+            assert redis.dbsize() == 0  # no hint for what did not happen
+    finally:
+        api.execute("DROP FUNCTION IF EXISTS fail CASCADE")
+    assert ledger.manifest() == {}
+    assert ledger.view().tracked
+
+
+def test_a_backend_that_is_killed_in_its_transaction_is_answered_with_503(api: Api) -> None:
+    ledger = Ledger(api).track()
+    with ThreadPoolExecutor() as threads, api.backend.connect() as blocker:
+        with blocker.transaction():
+            blocker.execute("LOCK TABLE game_moves IN ACCESS EXCLUSIVE MODE")
+            body = {"observations": [observe(make_game(1), 1, 1).model_dump(mode="json")]}
+            request = threads.submit(api.worker_http.post, "/v1/ingestion/observations", json=body)
+            killed = (
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE usename = 'scoresheet' AND wait_event_type = 'Lock'"
+            )
+            wait_until(lambda: bool(api.value(killed)), "the request waits and is killed")
+        assert_problem(request.result(), 503, "unavailable")
+    assert ledger.manifest() == {}
+    assert ledger.store(1, [make_game(1)]).stored == 1
+
+
+def test_a_paused_pool_holds_requests_and_then_answers_them(api: Api) -> None:
+    def admin(command: str) -> None:
+        run = str(api.backend.services.state.run)
+        with psycopg.connect(
+            host=run, port=POOL_PORT, user=POOL_ADMIN, dbname="pgbouncer", autocommit=True
+        ) as connection:
+            connection.execute(command.encode())
+
+    Ledger(api).track()
+    admin(f"PAUSE {DATABASE}")
+    try:
+        with ThreadPoolExecutor() as threads:
+            held = threads.submit(api.reader.get, "/v1/players")
+            assert api.anonymous.get("/healthz").is_success
+            admin(f"RESUME {DATABASE}")
+            answer: httpx.Response = held.result()
+    finally:
+        wait_until(lambda: api.reader.get("/v1/players").is_success, "the pool is open")
+    assert answer.is_success
