@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import billiard.pool
 import structlog
 from celery import Celery, Task, signals
 from kombu import Queue
@@ -30,6 +31,12 @@ _NAMED_ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 SHORT_TASK_SECONDS = 120
 """Hard limit of the tasks that only talk to the API, whose client gives up after 30 s."""
+
+# A child that ends waits until the main process has read its last report: 30 s, by default. At a warm stop
+# nobody reads the reports on messages that were handed to a child and withdrawn a moment later (billiard
+# 4.3.2), so the wait is in vain, and longer than a unit is given to stop. What goes unreported is delivered
+# again, which is no harm.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30  # of 0.1 s
 
 # One byte shared with the forked children: a warm stop reaches the main process alone, since children
 # reset SIGTERM. No lock, so no killed child can leave it locked.
