@@ -68,6 +68,8 @@ class _Life:
     pid: int | None = None
     ends: int = 0
     last_end: Ended | None = None
+    last_pid: int | None = None
+    """Of the process whose end that was."""
     crash: Ended | None = None
     """An end by itself after which supervisor will start the program again."""
 
@@ -85,7 +87,8 @@ class Supervisor:
         self._programs = {program.name: program for program in programs}
         self._on_crash = on_crash
         self._lives = {program.name: _Life() for program in programs}
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        """Guards the lives; notified of each end."""
         self._process: subprocess.Popen[str] | None = None
         self._reader = threading.Thread(target=self._read, name="supervisor log", daemon=True)
         self._up = threading.Event()
@@ -158,9 +161,13 @@ class Supervisor:
         self._call("startProcess", name, wait)
 
     def stop_program(self, name: str) -> None:
-        """Stop a running program and wait for its end."""
+        """Stop a running program and wait for its end, which is noted on return."""
+        pid = self.pid(name)
         wait = True
         self._call("stopProcess", name, wait)
+        # The log tells of the end a moment later: it must not be taken for that of the next process.
+        with self._lock:
+            self._lock.wait_for(lambda: self._lives[name].last_pid == pid, _MARGIN.total_seconds())
 
     def state(self, name: str) -> str:
         """Give supervisor's name of the program's state: RUNNING, STOPPED, EXITED, FATAL and so on."""
@@ -221,9 +228,10 @@ class Supervisor:
         with self._lock:
             life = self._lives[name]
             pid, life.pid = life.pid, None
-            life.last_end = end
+            life.last_end, life.last_pid = end, pid
             life.crash = end if crashed and restarts else None
             life.ends += 1
+            self._lock.notify_all()
         if pid is not None:
             _end_group(pid)
         if crashed and not restarts:
