@@ -1,5 +1,11 @@
-"""Which running systems do the chaos tests share?"""
+"""Which running systems do the chaos tests share, and from which seeds do they draw their moments?
 
+SCORESHEET_CHAOS_RUNS=n repeats each test that draws at random n times; SCORESHEET_CHAOS_SEED=s begins with the
+seed s, which a failed test has in its name, instead of one by chance.
+"""
+
+import os
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -8,9 +14,17 @@ from tests.e2e.fixtures import system_on_fresh_state
 from tests.e2e.harness import System
 
 
-@pytest.fixture(scope="module")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for `seed` one, or as many as there shall be runs."""
+    if "seed" in metafunc.fixturenames:
+        first = int(os.environ.get("SCORESHEET_CHAOS_SEED") or random.randrange(10**6))
+        runs = int(os.environ.get("SCORESHEET_CHAOS_RUNS") or 1)
+        metafunc.parametrize("seed", range(first, first + runs), ids=lambda seed: f"seed{seed}")
+
+
+@pytest.fixture(scope="session")
 def shared_system() -> Iterator[System]:
-    """Run ingestion, without an engine, once for the tests of a module."""
+    """Run ingestion, without an engine, once for all tests that break it."""
     with system_on_fresh_state() as system:
         yield system
 

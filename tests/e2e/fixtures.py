@@ -39,4 +39,5 @@ def assert_nothing_left(folder: Path, system: System) -> None:
     """Fail if a process outlived the system, had to be killed, or wrote a secret down."""
     assert processes_of(folder) == []
     assert [report for report in system.reports if report.startswith("killed what did not stop")] == []
+    assert "with SIGKILL" not in system.stack.log_path("supervisord").read_text(), "a stop took too long"
     assert system.secrets_written() == []

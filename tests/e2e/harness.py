@@ -13,7 +13,10 @@ import base64
 import itertools
 import os
 import secrets
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,9 +42,11 @@ from tests.fakes.lichess import Control
 __all__ = [
     "INGESTION",
     "LICHESS_TOKEN",
+    "LOCK_TTL_SECONDS",
     "QUICK_SETTINGS",
     "RATE_LIMIT_SECONDS",
     "ROLES",
+    "SLICE_GAMES",
     "Player",
     "System",
     "processes_of",
@@ -53,8 +58,10 @@ T = TypeVar("T")
 INGESTION: Final = ("consumer", "producer", "beat")
 ROLES: Final = ("consumer", "producer", "analysis-producer", "analysis-consumer", "beat")
 
-RATE_LIMIT_SECONDS: Final = 3
+RATE_LIMIT_SECONDS: Final = 6
 """The silence after a 429, at the fake Lichess as in the settings: a minute, scaled."""
+LOCK_TTL_SECONDS: Final = 3
+SLICE_GAMES: Final = 100
 LICHESS_TOKEN: Final = "lip_" + secrets.token_hex(12)
 
 QUICK_SETTINGS: Final[Mapping[str, str]] = {
@@ -62,10 +69,11 @@ QUICK_SETTINGS: Final[Mapping[str, str]] = {
     for name, value in {
         "ORCHESTRATOR_SECONDS": 1,
         "HOLE_AFTER_SECONDS": 3,
-        "LOCK_TTL_SECONDS": 3,
+        "LOCK_TTL_SECONDS": LOCK_TTL_SECONDS,
         "LOCK_HEARTBEAT_SECONDS": 1,
         "GATE_WAIT_SECONDS": 6,
         "RATE_LIMIT_SECONDS": RATE_LIMIT_SECONDS,
+        "SLICE_GAMES": SLICE_GAMES,
         "LICHESS_TIMEOUT_SECONDS": 3,
         "LICHESS_DEADLINE_SECONDS": 60,
         "CONSUMER_CONCURRENCY": 4,
@@ -213,15 +221,60 @@ class System:
         """Count the player's games in the database."""
         return int(self.value(oracle.COUNT_STORED, player.name, player.name))
 
-    def children(self, name: str) -> list[int]:
-        """Return the child processes of a program, the oldest first."""
-        pid = self.stack.pid(name)
+    def sent(self, player: Player) -> int:
+        """Count the games that Lichess has sent for the player, repeats included."""
+        return sum(r.games_sent for r in self.lichess.requests if r.username == player.name)
+
+    def children(self, program: str | int) -> list[int]:
+        """Return the child processes of a program, named or by its pid, the oldest first."""
+        pid = self.stack.pid(program) if isinstance(program, str) else program
         if not pid:
             return []
         try:
             return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         except FileNotFoundError:
             return []
+
+    def wait_standstill(self, player: Player) -> None:
+        """Wait until no game came in for a second: something is in the way."""
+        last, since = -1, time.monotonic()
+
+        def still() -> bool:
+            nonlocal last, since
+            now = self.stored(player)
+            if now != last:
+                last, since = now, time.monotonic()
+            return time.monotonic() - since > 1
+
+        self.wait_until(still, "nothing comes in")
+
+    def check_requests(self) -> None:
+        """Fail if two requests to Lichess were under way at once, or one came in the silence after a 429."""
+        assert self.lichess.overlaps() == []
+        assert self.lichess.penalty_violations() == []
+
+    @contextmanager
+    def rival(self, name: str, *command: str | Path, **environment: str) -> Iterator[int]:
+        """Run one more program with the settings of every role beside the stack; yield its pid.
+
+        It is killed at the end, with its children.
+        """
+        log = self.stack.log_path(name)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [*self.services.state.user.prefix, *command],
+                cwd=CHECKOUT,
+                env={**self.pipeline.environment, "PYTHONUNBUFFERED": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                yield process.pid
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def begin(self) -> None:
         """Begin a test: every program runs, Lichess is as at the start, nobody is tracked."""

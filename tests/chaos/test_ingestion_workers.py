@@ -1,0 +1,117 @@
+"""Is every game stored, once, when the workers or the API are killed or stopped at any moment?"""
+
+import os
+import random
+import signal
+
+import pytest
+
+from tests.e2e.harness import System
+
+_GAMES = 300
+_GAMES_A_SECOND = 150
+
+
+@pytest.mark.parametrize("victim", ["main", "child", "every child"])
+def test_killed_consumers_cost_no_game(system: System, victim: str, seed: int) -> None:
+    rng = random.Random(seed)
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    for threshold in sorted(rng.sample(range(10, _GAMES - 50), 3)):
+        system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")  # noqa: B023
+        if victim == "main":
+            system.stack.kill("consumer")
+            continue
+        children = system.wait_until(lambda: system.children("consumer"), "the consumer has children")
+        for child in [rng.choice(children)] if victim == "child" else children:
+            _kill(child)
+    system.wait_whole(player)
+    system.check_requests()
+
+
+@pytest.mark.parametrize("victim", ["main", "child"])
+def test_a_killed_producer_is_followed_by_one_that_goes_on(system: System, victim: str, seed: int) -> None:
+    rng = random.Random(seed)
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
+        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        if victim == "main":
+            system.stack.kill("producer")
+        else:
+            for child in system.wait_until(lambda: system.children("producer"), "the producer has a child"):
+                _kill(child)
+    system.wait_whole(player)
+    system.check_requests()
+
+
+@pytest.mark.parametrize("name", ["beat", "api"])
+def test_a_killed_part_comes_back_and_nothing_is_missing(system: System, name: str, seed: int) -> None:
+    rng = random.Random(seed)
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
+        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        system.stack.wait_ready(name)
+        system.stack.kill(name)
+    system.stack.wait_ready(name)
+    system.wait_whole(player)
+    # The schedule goes on, too.
+    newcomer = system.new_player(history_of=5)
+    system.track(newcomer)
+    system.wait_whole(newcomer)
+    system.check_requests()
+
+
+@pytest.mark.parametrize("name", ["consumer", "producer", "beat", "api"])
+def test_a_stop_under_load_ends_in_time_and_loses_nothing(system: System, name: str, seed: int) -> None:
+    rng = random.Random(seed)
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    threshold = rng.randrange(10, _GAMES - 50)
+    system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")
+    children = system.children(name)
+    system.stack.stop(name)  # with SIGTERM; with SIGKILL after its limit, which its log tells
+    assert f"killing '{name}'" not in system.stack.log_path("supervisord").read_text()
+    assert [child for child in children if _lives(child)] == []
+    system.stack.start([name])
+    system.wait_whole(player)
+    system.check_requests()
+
+
+@pytest.mark.parametrize("name", ["consumer", "producer", "api"])
+def test_a_frozen_part_delays_and_no_more(system: System, name: str, seed: int) -> None:
+    rng = random.Random(seed)
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    threshold = rng.randrange(10, _GAMES - 150)
+    system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")
+    frozen = [system.stack.pid(name), *system.children(name)]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    # It stays so until the rest of the pipeline has come as far as it can without it.
+    system.wait_standstill(player)
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    system.wait_whole(player)
+    system.check_requests()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it was replaced meanwhile, as children are
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
