@@ -76,7 +76,10 @@ def _check(role: Role, settings: Settings) -> None:
     if role in _ANALYSIS:
         from workers.analysis import preflight  # noqa: PLC0415  engine and plugins are loaded for these roles alone
 
-        preflight.check(settings)
+        if role is Role.ANALYSIS_CONSUMER:
+            preflight.check(settings)
+        else:
+            preflight.plugins()
 
 
 def _run_worker(role: Role, settings: Settings) -> int:

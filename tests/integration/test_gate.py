@@ -24,7 +24,7 @@ import pytest
 import redis
 
 from dev.binaries import find_binaries
-from workers.ingestion import broker
+from workers import broker
 from workers.ingestion.cutoff import CutReason
 from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
 

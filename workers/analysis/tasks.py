@@ -16,8 +16,8 @@ from workers.analysis.consumer import Analyst
 from workers.analysis.scheduler import Scheduler
 from workers.analysis.workbench import Workbench
 from workers.api_client import get_api_client
+from workers.broker import connect, queue_length
 from workers.celery_app import app, stop_requested
-from workers.ingestion.broker import connect, queue_length
 from workers.settings import get_settings
 
 _LOG = structlog.get_logger(__name__)

@@ -12,9 +12,10 @@ import structlog
 
 from app.contract.ingestion import FetchPlan
 from app.contract.names import QueueName, TaskName
+from workers import broker
 from workers.api_client import get_api_client
 from workers.celery_app import app, stop_requested
-from workers.ingestion import broker, consumer
+from workers.ingestion import consumer
 from workers.ingestion.lichess import LichessClient
 from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
 from workers.ingestion.pressure import Pressure

@@ -1,4 +1,4 @@
-"""How does the producer speak to Redis beside Celery: for the gate, and for the length of a queue?"""
+"""How do workers speak to Redis beside Celery: for the gate, and for the length of a queue?"""
 
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
