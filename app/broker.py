@@ -3,6 +3,8 @@
 import structlog
 from celery import Celery
 from fastapi import Request
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from app.contract.names import QUEUE_OF_TASK, TaskName
@@ -10,6 +12,8 @@ from app.settings import Settings
 
 _LOG = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 2
+# Kombu wraps only some of the ways in which Redis can be away, frozen or full.
+_AWAY = (OperationalError, RedisError, OSError)
 
 
 class Broker:
@@ -32,7 +36,7 @@ class Broker:
         """Send a task after the request's commit; a broker that is away is logged, not raised."""
         try:
             await run_in_threadpool(self._send, task, args)
-        except (OSError, self._celery.connection_for_write().connection_errors) as error:  # type: ignore[misc]
+        except _AWAY as error:
             _LOG.warning("hint_not_sent", task=task.value, error=str(error))
 
     async def is_up(self) -> bool:
@@ -44,15 +48,23 @@ class Broker:
         self._celery.close()
 
     def _send(self, task: TaskName, args: tuple[str, ...]) -> None:
-        self._celery.send_task(
-            task.value, args=args, queue=QUEUE_OF_TASK[task].value, retry=False, ignore_result=True
-        )
+        with self._celery.connection_for_write() as connection:
+            # Kombu itself would go on trying for ever, with a thread for each hint.
+            connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
+            self._celery.send_task(
+                task.value,
+                args=args,
+                queue=QUEUE_OF_TASK[task].value,
+                connection=connection,
+                retry=False,
+                ignore_result=True,
+            )
 
     def _ping(self) -> bool:
         with self._celery.connection_for_write() as connection:
             try:
                 connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
-            except connection.connection_errors:
+            except _AWAY:
                 return False
             return True
 
