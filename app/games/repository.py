@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import AnalysisState
@@ -50,7 +50,7 @@ async def page(
         # One index scan a colour, each bounded, merged: an OR over both would read the whole history.
         colors = [wanted.color] if wanted.color is not None else list(Color)
         branches = [_branch(wanted, color, after, limit).subquery() for color in colors]
-        ids = union_all(*(select(branch) for branch in branches)).subquery()
+        ids = union(*(select(branch) for branch in branches)).subquery()
     query = (
         select(Game, GameAnalysis.state)
         .join(ids, ids.c.id == Game.id)
