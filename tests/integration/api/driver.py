@@ -74,7 +74,9 @@ def record_of(game: Game) -> GameRecord:
     return record
 
 
-def observe(game: Game, run_id: int, line: int, *, refused: bool = False, player: str = "alice") -> Observation:
+def observe(
+    game: Game, run_id: int, line: int, *, refused: bool = False, player: str = "alice"
+) -> Observation:
     """Make a consumer's report on one line of one run."""
     return Observation(
         player=player,
@@ -83,7 +85,9 @@ def observe(game: Game, run_id: int, line: int, *, refused: bool = False, player
         id=game["id"],
         created_at_ms=game["createdAt"],
         game=None if refused else record_of(game),
-        refusal=Refusal(code="illegal_move", detail=f"line {line}", raw=json.dumps(game)) if refused else None,
+        refusal=Refusal(code="illegal_move", detail=f"line {line}", raw=json.dumps(game))
+        if refused
+        else None,
     )
 
 
@@ -200,7 +204,10 @@ class Analyst:
         return self.client.claim_analysis(game, request)
 
     def results(
-        self, claim: AnalysisClaim, evaluations: Sequence[Evaluation] = (), errors: Mapping[str, str] | None = None
+        self,
+        claim: AnalysisClaim,
+        evaluations: Sequence[Evaluation] = (),
+        errors: Mapping[str, str] | None = None,
     ) -> AnalysisResults:
         """Make the report on a lease: a result of each plugin, or the error given for it."""
         return AnalysisResults(
@@ -220,7 +227,9 @@ class Analyst:
         """Report that all went well."""
         return self.client.post_results(claim.id, self.results(claim, evaluations))
 
-    def fail(self, claim: AnalysisClaim, code: str = "engine_died", *, permanent: bool = False) -> AnalysisOutcome:
+    def fail(
+        self, claim: AnalysisClaim, code: str = "engine_died", *, permanent: bool = False
+    ) -> AnalysisOutcome:
         """Report that a pass failed."""
         failure = AnalysisFailure(fence=claim.fence, code=code, detail="it died", permanent=permanent)
         return self.client.report_failure(claim.id, failure)

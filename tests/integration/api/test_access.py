@@ -21,7 +21,9 @@ _VALUES: Final = {"username": "alice", "game_id": "game0001", "run_id": "1"}
 
 
 def _routes() -> Iterator[tuple[str, str, Scope]]:
-    app = create_app(Settings.model_validate({"database_url": "postgresql+psycopg://", "broker_url": "redis://x"}))
+    app = create_app(
+        Settings.model_validate({"database_url": "postgresql+psycopg://", "broker_url": "redis://x"})
+    )
     for path, operations in app.openapi()["paths"].items():
         if path in OPEN:
             continue
@@ -56,7 +58,11 @@ def test_every_route_needs_a_token_of_its_scope(api: Api, method: str, path: str
     anonymous = ask(api.anonymous)
     assert_problem(anonymous, 401, "unauthenticated")
     assert anonymous.headers["WWW-Authenticate"] == "Bearer"
-    for other, client in ((Scope.READ, api.reader), (Scope.WRITE, api.writer), (Scope.WORKER, api.worker_http)):
+    for other, client in (
+        (Scope.READ, api.reader),
+        (Scope.WRITE, api.writer),
+        (Scope.WORKER, api.worker_http),
+    ):
         answer = ask(client)
         if other is scope:
             assert answer.status_code not in {401, 403}

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from app.contract.analyses import AnalysisHandback, AnalysisState, LeaseRenewal, PluginId
-from tests.integration.api.driver import ACCURACY, NODES, SWING, Analyst, Ledger, evaluation, make_game, record_of
+from tests.integration.api.driver import (
+    ACCURACY,
+    NODES,
+    SWING,
+    Analyst,
+    Ledger,
+    evaluation,
+    make_game,
+    record_of,
+)
 from tests.integration.conftest import Api
 from workers.api_client import NotClaimable, NotFound, StaleFence
 
@@ -25,7 +34,9 @@ def analyst(api: Api) -> Iterator[Analyst]:
 
 
 def _expire_leases(api: Api) -> None:
-    api.execute("UPDATE game_analyses SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL")
+    api.execute(
+        "UPDATE game_analyses SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL"
+    )
 
 
 def _end_waits(api: Api) -> None:
@@ -86,7 +97,9 @@ def test_a_leased_game_is_nobody_elses(ledger: Ledger, analyst: Analyst) -> None
         analyst.claim("game0001")
 
 
-def test_an_expired_lease_is_claimed_again_with_a_higher_fence(api: Api, ledger: Ledger, analyst: Analyst) -> None:
+def test_an_expired_lease_is_claimed_again_with_a_higher_fence(
+    api: Api, ledger: Ledger, analyst: Analyst
+) -> None:
     ledger.store(1, [make_game(1)])
     first = analyst.claim("game0001")
     _expire_leases(api)
@@ -124,7 +137,9 @@ def test_a_lease_that_ran_out_still_counts_while_nobody_took_the_game(
     assert analyst.finish(claim).state is AnalysisState.DONE
 
 
-def test_a_game_that_is_handed_back_waits_again_without_a_counted_attempt(ledger: Ledger, analyst: Analyst) -> None:
+def test_a_game_that_is_handed_back_waits_again_without_a_counted_attempt(
+    ledger: Ledger, analyst: Analyst
+) -> None:
     ledger.store(1, [make_game(1)])
     for _ in range(5):
         claim = analyst.claim("game0001")
@@ -241,9 +256,7 @@ def test_evaluations_are_known_to_every_game_with_the_position(ledger: Ledger, a
     assert all(item in stored for item in known)
 
 
-def test_a_plugin_that_fails_costs_an_attempt_and_the_others_results_stay(
-    api: Api, ledger: Ledger
-) -> None:
+def test_a_plugin_that_fails_costs_an_attempt_and_the_others_results_stay(api: Api, ledger: Ledger) -> None:
     with Analyst(api, [ACCURACY, SWING]) as analyst:
         ledger.store(1, [make_game(1)])
         claim = analyst.claim("game0001")
@@ -254,7 +267,10 @@ def test_a_plugin_that_fails_costs_an_attempt_and_the_others_results_stay(
         assert claim.plugins == [ACCURACY]
         assert analyst.finish(claim).state is AnalysisState.DONE
     results = api.reader.get("/v1/games/game0001").json()["results"]
-    assert [(item["plugin"], item["error"]) for item in results] == [("accuracy", None), ("largest_swing", None)]
+    assert [(item["plugin"], item["error"]) for item in results] == [
+        ("accuracy", None),
+        ("largest_swing", None),
+    ]
 
 
 def test_a_plugin_that_always_fails_is_visible_in_the_end(api: Api, ledger: Ledger) -> None:
@@ -266,7 +282,9 @@ def test_a_plugin_that_always_fails_is_visible_in_the_end(api: Api, ledger: Ledg
             _end_waits(api)
     (failed,) = _listed(api, "failed")
     assert (failed["error_code"], failed["error"]) == ("plugin_failed", "accuracy: boom")
-    results = {item["plugin"]: item["error"] for item in api.reader.get("/v1/games/game0001").json()["results"]}
+    results = {
+        item["plugin"]: item["error"] for item in api.reader.get("/v1/games/game0001").json()["results"]
+    }
     assert results == {"accuracy": "boom", "largest_swing": None}
 
 
@@ -293,7 +311,9 @@ def test_a_new_version_of_a_plugin_makes_done_games_wait_and_needs_no_search(
     assert versions == [1, 2, 1]
 
 
-def test_other_moves_make_an_analysis_void_even_while_it_runs(api: Api, ledger: Ledger, analyst: Analyst) -> None:
+def test_other_moves_make_an_analysis_void_even_while_it_runs(
+    api: Api, ledger: Ledger, analyst: Analyst
+) -> None:
     ledger.store(1, [make_game(1), make_game(2)])
     analyst.finish(analyst.claim("game0001"))
     running = analyst.claim("game0002")
@@ -320,7 +340,9 @@ def test_a_change_beside_the_board_leaves_the_analysis_alone(ledger: Ledger, ana
     assert analyst.pending() == []
 
 
-def test_a_request_for_a_game_that_is_done_changes_nothing(api: Api, ledger: Ledger, analyst: Analyst) -> None:
+def test_a_request_for_a_game_that_is_done_changes_nothing(
+    api: Api, ledger: Ledger, analyst: Analyst
+) -> None:
     ledger.store(1, [make_game(1)])
     analyst.finish(analyst.claim("game0001"))
     assert api.writer.post("/v1/games/game0001/analysis").json() == {"state": "done"}
@@ -351,7 +373,9 @@ def test_workers_that_claim_at_the_same_time_never_get_the_same_game(api: Api, l
         return won
 
     with ThreadPoolExecutor(6) as threads:
-        won = [claim for claims in threads.map(work, [f"w{number}" for number in range(6)]) for claim in claims]
+        won = [
+            claim for claims in threads.map(work, [f"w{number}" for number in range(6)]) for claim in claims
+        ]
     assert sorted(won) == [(f"game{number:04d}", 1) for number in numbers]
 
 

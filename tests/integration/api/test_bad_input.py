@@ -68,7 +68,9 @@ def test_a_body_that_makes_no_sense_is_refused_with_the_reason(api: Api, body: b
     assert_problem(_post(api, body), 422, "invalid_request", detail)
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "nonsense"])
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "nonsense"]
+)
 def test_a_body_that_is_not_declared_as_json_is_refused(api: Api, content_type: str | None) -> None:
     request = api.worker_http.build_request("POST", CLAIMS, content=b'{"player": "alice", "fence": 1}')
     if content_type is not None:
@@ -97,7 +99,9 @@ def test_a_path_that_is_not_there_and_a_method_that_is_not_allowed(api: Api) -> 
     assert answer.headers["Allow"] == "GET"
 
 
-@pytest.mark.parametrize("name", ["a b", "%00", "é", "a" * 31, "-a", "a'; DROP TABLE players;--", "a%0a", "%ff"])
+@pytest.mark.parametrize(
+    "name", ["a b", "%00", "é", "a" * 31, "-a", "a'; DROP TABLE players;--", "a%0a", "%ff"]
+)
 def test_an_odd_username_is_refused(api: Api, name: str) -> None:
     for path in (f"/v1/players/{name}", f"/v1/players/{name}/runs", f"/v1/players/{name}/summary"):
         assert_problem(api.reader.get(path), 422, "invalid_request", "path.username")
@@ -173,7 +177,9 @@ def test_a_cursor_that_is_too_long_is_refused(api: Api) -> None:
     ],
 )
 def test_a_moment_that_is_none_or_whose_unit_is_a_guess_is_refused(api: Api, name: str, moment: str) -> None:
-    assert_problem(api.reader.get("/v1/games", params={name: moment}), 422, "invalid_request", f"query.{name}")
+    assert_problem(
+        api.reader.get("/v1/games", params={name: moment}), 422, "invalid_request", f"query.{name}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,7 +265,10 @@ def test_a_game_that_the_database_could_not_hold_is_refused(api: Api, change: di
     assert ledger.manifest() == {}
 
 
-@pytest.mark.parametrize("result", [b'{"x": 1e999}', b'{"x": "\\u0000"}', b'{"x": "\\ud800"}', b'{"x": ' + b"[" * 600 + b"]" * 600 + b"}"])
+@pytest.mark.parametrize(
+    "result",
+    [b'{"x": 1e999}', b'{"x": "\\u0000"}', b'{"x": "\\ud800"}', b'{"x": ' + b"[" * 600 + b"]" * 600 + b"}"],
+)
 def test_a_plugins_result_that_jsonb_could_not_hold_is_refused(api: Api, result: bytes) -> None:
     Ledger(api).track().store(1, [make_game(1)])
     body = (
@@ -286,9 +295,13 @@ def _raw(api: Api, request: bytes) -> bytes:
     return answer
 
 
-@pytest.mark.parametrize("value", [b"Bearer \xff\xfe", b"\xff", b"Bearer \xc3\xa9", b"Bearer", b"Bearer  ", b"Basic eDp5"])
+@pytest.mark.parametrize(
+    "value", [b"Bearer \xff\xfe", b"\xff", b"Bearer \xc3\xa9", b"Bearer", b"Bearer  ", b"Basic eDp5"]
+)
 def test_an_authorization_header_of_any_bytes_is_answered(api: Api, value: bytes) -> None:
-    request = b"GET /v1/games HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: " + value + b"\r\n\r\n"
+    request = (
+        b"GET /v1/games HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: " + value + b"\r\n\r\n"
+    )
     head, _, body = _raw(api, request).partition(b"\r\n\r\n")
     assert b" 401 " in head
     assert b"www-authenticate: Bearer" in head
@@ -297,7 +310,9 @@ def test_an_authorization_header_of_any_bytes_is_answered(api: Api, value: bytes
 
 _TEXTS = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(["0", "-1", "1", "9223372036854775808", "null", "NaN", "\x00", "alice", "game0001", "failed"]),
+    st.sampled_from(
+        ["0", "-1", "1", "9223372036854775808", "null", "NaN", "\x00", "alice", "game0001", "failed"]
+    ),
 )
 
 
@@ -318,7 +333,9 @@ def test_no_parameters_and_no_body_lead_to_an_internal_error(api: Api, data: st.
             query[parameter["name"]] = value
     body = None
     if "requestBody" in paths[path if path in paths else path][method] if path in paths else method == "post":
-        keys = st.sampled_from(["player", "fence", "games", "plugins", "limit", "results", "line", "lines", "worker"])
+        keys = st.sampled_from(
+            ["player", "fence", "games", "plugins", "limit", "results", "line", "lines", "worker"]
+        )
         leaves = st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS
         values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
         body = json.dumps(data.draw(st.dictionaries(keys, values, max_size=4), label="body"))

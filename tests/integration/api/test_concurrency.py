@@ -45,7 +45,9 @@ def test_many_consumers_and_a_producer_never_deadlock(api: Api) -> None:
             for start in range(0, len(order), 10):
                 lines = order[start : start + 10]
                 consumer.store(
-                    Observations(observations=[observe(games[number], run_id, number + 1) for number in lines])
+                    Observations(
+                        observations=[observe(games[number], run_id, number + 1) for number in lines]
+                    )
                 )
 
     with ThreadPoolExecutor(8) as threads:

@@ -52,9 +52,7 @@ class _World:
         if self.plan is None or not batch:
             return
         self.ledger.see(self.plan.run_id, batch, self.sent + 1)
-        self.messages += [
-            (game, self.plan.run_id, line) for line, game in enumerate(batch, self.sent + 1)
-        ]
+        self.messages += [(game, self.plan.run_id, line) for line, game in enumerate(batch, self.sent + 1)]
         self.sent += len(batch)
 
     def deliver(self, number: int, refused: bool) -> None:
@@ -115,10 +113,20 @@ _STEPS = st.one_of(
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(gaps=st.lists(st.sampled_from([0, 1, MINUTE_MS, 90_000_000]), max_size=8), steps=st.lists(_STEPS, max_size=30))
+@given(
+    gaps=st.lists(st.sampled_from([0, 1, MINUTE_MS, 90_000_000]), max_size=8),
+    steps=st.lists(_STEPS, max_size=30),
+)
 @example(
     gaps=[0, 0, 0, 0],
-    steps=[("claim",), ("see", 2), ("claim",), ("see", 3), ("finish", FetchOutcome.COMPLETE), ("deliver", 1, True)],
+    steps=[
+        ("claim",),
+        ("see", 2),
+        ("claim",),
+        ("see", 3),
+        ("finish", FetchOutcome.COMPLETE),
+        ("deliver", 1, True),
+    ],
 )
 def test_the_cursor_never_passes_a_game_that_is_neither_stored_nor_refused(
     api: Api, gaps: list[int], steps: list[tuple[object, ...]]

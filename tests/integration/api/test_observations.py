@@ -12,7 +12,12 @@ from tests.integration.api.driver import FIRST_MS, Game, Ledger, make_game, obse
 from tests.integration.conftest import Api
 from workers.api_client import ApiProblem, NotFound
 
-_ANALYSIS: Final = [{"eval": 18}, {"eval": 25, "best": "e7e6", "variation": "e6 d4"}, {"eval": 30}, {"mate": -3}]
+_ANALYSIS: Final = [
+    {"eval": 18},
+    {"eval": 25, "best": "e7e6", "variation": "e6 d4"},
+    {"eval": 30},
+    {"mate": -3},
+]
 
 # Content, that is all but ids and times of the database's own making.
 _DUMPS: Final = (
@@ -52,7 +57,9 @@ _OBSERVATIONS: Final = [observation for number in (1, 2) for observation in _ver
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_order_and_any_repetition_of_observations_leaves_the_same_rows(api: Api, data: st.DataObject) -> None:
+def test_any_order_and_any_repetition_of_observations_leaves_the_same_rows(
+    api: Api, data: st.DataObject
+) -> None:
     delivered = data.draw(st.lists(st.sampled_from(range(len(_OBSERVATIONS))), min_size=1, max_size=20))
     batch = data.draw(st.integers(1, 5))
     ledger = Ledger(api).track()
@@ -71,9 +78,13 @@ def test_storing_again_changes_nothing_not_even_a_time(api: Api) -> None:
     ledger = Ledger(api).track()
     games = [make_game(1), make_game(2, variant="atomic", moves="e4 e5"), _unfinished(3)]
     ledger.store(1, games)
-    before = [api.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("games", "game_moves", "seen_games")]
+    before = [
+        api.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("games", "game_moves", "seen_games")
+    ]
     assert ledger.store(1, games) == StoreAnswer(stored=0, updated=0, unchanged=3, refused=0)
-    after = [api.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("games", "game_moves", "seen_games")]
+    after = [
+        api.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("games", "game_moves", "seen_games")
+    ]
     assert before == after
 
 

@@ -1,7 +1,10 @@
 """What does the API answer while a service is away, and does it come back by itself?"""
 
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import psycopg
@@ -111,6 +114,36 @@ def test_without_redis_requests_are_served_and_hints_are_lost(
         assert redis.llen(QueueName.API) == 0
         api.writer.post("/v1/players/alice/sync")
         wait_until(lambda: redis.llen(QueueName.API) == 1, "hints arrive again")
+
+
+@pytest.mark.parametrize("fault", ["frozen", "full"])
+def test_a_redis_that_takes_no_messages_hinders_no_request(
+    api: Api, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    if fault == "frozen":
+        pid = api.backend.stack.kill("redis", signal.SIGSTOP)
+        mend = partial(os.kill, pid, signal.SIGCONT)
+    else:
+        with api.backend.redis() as redis:
+            redis.config_set("maxmemory", "1")
+        mend = partial(_unlimit, api)
+    try:
+        assert api.writer.put("/v1/players/alice").status_code == 201
+        said: list[str] = []
+
+        def said_so() -> bool:
+            said.append(capsys.readouterr().out)
+            return "hint_not_sent" in "".join(said)
+
+        wait_until(said_so, "a warning")
+        assert "Traceback" not in "".join(said)
+    finally:
+        mend()
+
+
+def _unlimit(api: Api) -> None:
+    with api.backend.redis() as redis:
+        redis.config_set("maxmemory", "256mb")
 
 
 def _fail_commits(api: Api, *tables: str) -> None:

@@ -110,9 +110,17 @@ def test_completeness_counts_each_account_apart(api: Api) -> None:
     bob.refuse(plan.run_id, make_game(3), 2)
     views = {item["username"]: item for item in api.reader.get("/v1/players").json()["items"]}
     assert views["alice"]["completeness"] == {
-        **{"seen": 2, "stored": 2, "refused": 0, "pending": 0, "complete": True}
+        "seen": 2,
+        "stored": 2,
+        "refused": 0,
+        "pending": 0,
+        "complete": True,
     }
     assert views["bob"]["completeness"] == {
-        **{"seen": 2, "stored": 0, "refused": 1, "pending": 1, "complete": False}
+        "seen": 2,
+        "stored": 0,
+        "refused": 1,
+        "pending": 1,
+        "complete": False,
     }
     assert (views["alice"]["syncing"], views["bob"]["syncing"]) == (False, True)

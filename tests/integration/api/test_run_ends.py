@@ -1,0 +1,165 @@
+"""What follows when a request to Lichess ends badly, and when a line can't be read?"""
+
+from datetime import datetime
+
+import pytest
+
+from app.contract.ingestion import FetchKind, FetchOutcome, GarbledVerdict
+from app.contract.players import PlayerState
+from tests.integration.api.driver import Ledger, make_game
+from tests.integration.conftest import Api
+
+
+@pytest.fixture
+def ledger(api: Api) -> Ledger:
+    return Ledger(api).track()
+
+
+def _end(ledger: Ledger, outcome: FetchOutcome) -> bool:
+    ledger.make_due()
+    return ledger.finish(ledger.plan().run_id, 0, outcome).more
+
+
+def _wait_seconds(api: Api) -> int:
+    """Return for how long the player rests, rounded to seconds."""
+    value = api.value("SELECT round(extract(epoch FROM next_sync_at - now())) FROM players")
+    return int(value)
+
+
+def test_each_429_doubles_the_silence_up_to_an_hour_for_everybody(api: Api, ledger: Ledger) -> None:
+    Ledger(api, "bob").track()
+    waits = []
+    for _ in range(8):
+        api.execute("UPDATE source_gates SET not_before = NULL")
+        assert not _end(ledger, FetchOutcome.RATE_LIMITED)
+        assert api.worker.due_players(10).players == []
+        assert ledger.claim().plan is None
+        answer = Ledger(api, "bob").claim()
+        assert answer.plan is None
+        assert answer.not_before is not None
+        waits.append(
+            api.value(
+                "SELECT round(extract(epoch FROM not_before - finished_at)) FROM source_gates, ingestion_runs"
+                " ORDER BY ingestion_runs.id DESC LIMIT 1"
+            )
+        )
+    assert waits == [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
+
+
+def test_the_silence_survives_whatever_happens_to_redis_and_the_api(api: Api, ledger: Ledger) -> None:
+    _end(ledger, FetchOutcome.RATE_LIMITED)
+    with api.backend.redis() as redis:
+        redis.flushall()
+    api.backend.stack.restart("postgres")
+    stored = api.value("SELECT not_before FROM source_gates")
+    assert isinstance(stored, datetime)
+    assert ledger.claim().not_before == stored
+
+
+def test_a_good_answer_ends_the_doubling(api: Api, ledger: Ledger) -> None:
+    for _ in range(3):
+        api.execute("UPDATE source_gates SET not_before = NULL")
+        _end(ledger, FetchOutcome.RATE_LIMITED)
+    api.execute("UPDATE source_gates SET not_before = NULL")
+    _end(ledger, FetchOutcome.COMPLETE)
+    _end(ledger, FetchOutcome.RATE_LIMITED)
+    assert api.value("SELECT rate_limits FROM source_gates") == 1
+
+
+def test_404_is_asked_again_over_days_and_then_not_any_more(api: Api, ledger: Ledger) -> None:
+    for state, wait in (
+        (PlayerState.NOT_FOUND, 3_600),
+        (PlayerState.NOT_FOUND, 86_400),
+        (PlayerState.GONE, 0),
+    ):
+        _end(ledger, FetchOutcome.NOT_FOUND)
+        assert ledger.view().state is state
+        assert abs(_wait_seconds(api) - wait) <= 1
+    ledger.make_due()
+    assert api.worker.due_players(10).players == []
+    assert ledger.claim().plan is None
+
+
+def test_an_account_that_is_found_again_starts_over(ledger: Ledger) -> None:
+    _end(ledger, FetchOutcome.NOT_FOUND)
+    _end(ledger, FetchOutcome.NOT_FOUND)
+    _end(ledger, FetchOutcome.COMPLETE)
+    assert ledger.view().state is PlayerState.ACTIVE
+    _end(ledger, FetchOutcome.NOT_FOUND)
+    assert ledger.view().state is PlayerState.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state"),
+    [
+        ([FetchOutcome.UNAUTHORISED], PlayerState.UNAUTHORISED),
+        ([FetchOutcome.NOT_FOUND] * 3, PlayerState.GONE),
+    ],
+)
+def test_a_sync_wakes_an_account_that_is_not_asked_for_any_more(
+    api: Api, ledger: Ledger, outcomes: list[FetchOutcome], state: PlayerState
+) -> None:
+    for outcome in outcomes:
+        assert not _end(ledger, outcome)
+    assert ledger.view().state is state
+    assert ledger.claim().plan is None
+    api.writer.post("/v1/players/alice/sync")
+    assert ledger.view().state is PlayerState.ACTIVE
+    assert api.worker.due_players(10).players == ["alice"]
+    assert ledger.plan().kind is FetchKind.STREAM
+
+
+@pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])
+def test_a_failure_without_progress_waits_twice_as_long_each_time(
+    api: Api, ledger: Ledger, outcome: FetchOutcome
+) -> None:
+    waits = []
+    for _ in range(9):
+        assert not _end(ledger, outcome)
+        waits.append(_wait_seconds(api))
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900]
+    assert ledger.view().state_detail == outcome.value
+
+
+@pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])
+def test_a_cut_that_brought_new_games_goes_on_at_once_behind_them(
+    ledger: Ledger, outcome: FetchOutcome
+) -> None:
+    plan = ledger.plan()
+    game = make_game(1)
+    ledger.see(plan.run_id, [game])
+    assert ledger.finish(plan.run_id, 1, outcome).more
+    assert ledger.plan().since_ms == game["createdAt"]
+
+
+def test_a_run_that_we_stopped_goes_on_at_once(ledger: Ledger) -> None:
+    assert _end(ledger, FetchOutcome.STOPPED)
+
+
+def test_a_good_answer_ends_the_waits_of_failures(api: Api, ledger: Ledger) -> None:
+    for _ in range(4):
+        _end(ledger, FetchOutcome.CUT)
+    _end(ledger, FetchOutcome.COMPLETE)
+    _end(ledger, FetchOutcome.CUT)
+    assert _wait_seconds(api) == 5
+
+
+def test_a_garbled_line_stops_two_runs_and_is_refused_by_the_third(api: Api, ledger: Ledger) -> None:
+    verdicts = []
+    for _ in range(3):
+        ledger.make_due()
+        run_id = ledger.plan().run_id
+        verdicts += [ledger.garbled(run_id), ledger.garbled(run_id)]
+        if verdicts[-1] is GarbledVerdict.STOP:
+            ledger.finish(run_id, 0, FetchOutcome.CUT)
+    assert verdicts == [GarbledVerdict.STOP] * 4 + [GarbledVerdict.REFUSED] * 2
+    (refusal,) = api.reader.get("/v1/players/alice/refusals").json()["items"]
+    assert (refusal["code"], refusal["detail"], refusal["raw"]) == ("garbled", "not JSON", '{"half')
+    assert refusal["id"].startswith("line:")
+    assert ledger.view().completeness.refused == 1
+
+
+def test_other_bytes_are_another_garbled_line(ledger: Ledger) -> None:
+    for number in range(4):
+        ledger.make_due()
+        assert ledger.garbled(ledger.plan().run_id, digest=f"{number:02d}" * 32) is GarbledVerdict.STOP

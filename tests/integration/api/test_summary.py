@@ -1,0 +1,77 @@
+"""Does a player's summary add up?"""
+
+import json
+
+import pytest
+
+from app.contract.analyses import PluginResult
+from tests.integration.api.driver import ACCURACY, SWING, Analyst, Ledger, make_game
+from tests.integration.api.test_games import _BUNDLED, PLAYER, _result, _side
+from tests.integration.conftest import Api
+
+
+def test_results_are_those_of_the_games_by_colour_and_speed(api: Api) -> None:
+    games = [json.loads(line) for line in _BUNDLED.read_text().splitlines()]
+    Ledger(api, PLAYER).track().store(1, games)
+    summary = api.reader.get(f"/v1/players/{PLAYER}/summary").json()
+    mine = [game for game in games if _side(game, PLAYER)]
+    assert summary["total"]["games"] == len(mine)
+    for color in ("white", "black"):
+        for result in ("win", "draw", "loss", "unknown"):
+            expected = sum(_side(game, PLAYER) == color and _result(game, PLAYER) == result for game in mine)
+            assert summary["by_color"][color][result] == expected
+    assert {speed: tally["games"] for speed, tally in summary["by_speed"].items()} == {
+        speed: sum(game["speed"] == speed for game in mine) for speed in {game["speed"] for game in mine}
+    }
+    assert sum(summary["analyses"].values()) == sum(
+        game["status"] not in {"created", "started"} for game in mine
+    )
+
+
+def _swing(change: float, ply: int) -> dict[str, object]:
+    return {
+        "swing": {"change": change, "ply": ply, "san": "Nf3", "side": "white", "before": 0.5, "after": -0.5}
+    }
+
+
+def test_accuracy_and_the_largest_swings_are_those_of_the_newest_version(api: Api) -> None:
+    Ledger(api).track().store(1, [make_game(number) for number in range(5)])
+    changes = [-0.1, 0.9, -0.95, 0.2, -0.3]
+    with Analyst(api, [ACCURACY, SWING]) as analyst:
+        for number, change in enumerate(changes):
+            claim = analyst.claim(f"game{number:04d}")
+            report = analyst.results(claim)
+            results = [
+                PluginResult(
+                    plugin=ACCURACY, result={"white": {"accuracy": 80 + number}, "black": {"accuracy": None}}
+                ),
+                PluginResult(plugin=SWING, result=_swing(change, 3)),
+            ]
+            analyst.client.post_results(claim.id, report.model_copy(update={"results": results}))
+    summary = api.reader.get("/v1/players/alice/summary").json()
+    assert summary["accuracy"] == {"white": {"percent": 82.0, "games": 5}}
+    assert [swing["game"] for swing in summary["largest_swings"]] == ["game0002", "game0001", "game0004"]
+    first = summary["largest_swings"][0]
+    assert first["analysis_url"] == (
+        "https://lichess.org/analysis/standard/rnbqkbnr/pppp1ppp/8/4p3/4P3/8/PPPP1PPP/RNBQKBNR_w_KQkq_-_0_2"
+    )
+    assert (first["white"], first["black"], first["ply"]) == ("Alice", "Bob", 3)
+
+
+@pytest.mark.parametrize(("player", "shown"), [({}, "Anonymous"), ({"aiLevel": 5}, "Stockfish level 5")])
+def test_opponents_without_an_account_have_a_name(api: Api, player: dict[str, int], shown: str) -> None:
+    players = {**make_game(1)["players"], "black": player}
+    Ledger(api).track().store(1, [make_game(1, players=players)])
+    with Analyst(api, [SWING]) as analyst:
+        claim = analyst.claim("game0001")
+        result = PluginResult(plugin=SWING, result=_swing(0.5, 1))
+        analyst.client.post_results(claim.id, analyst.results(claim).model_copy(update={"results": [result]}))
+    (swing,) = api.reader.get("/v1/players/alice/summary").json()["largest_swings"]
+    assert swing["black"] == shown
+
+
+def test_a_player_without_games_has_a_summary_of_zeros(api: Api) -> None:
+    Ledger(api).track()
+    summary = api.reader.get("/v1/players/alice/summary").json()
+    assert summary["total"]["games"] == 0
+    assert (summary["accuracy"], summary["largest_swings"]) == ({}, [])
