@@ -16,6 +16,8 @@ OUTPUT_LIMIT_BYTES = 4_000_000
 REAP_SECONDS = 10.0
 """How long a killed process may take to disappear from the process table."""
 
+_LAST_WORDS_SECONDS = 0.5
+"""How long the end of the process waits for the end of its output."""
 _UCI_WORDS = frozenset({"id", "option", "uciok", "readyok", "info", "bestmove"})
 _QUOTED_CHARACTERS = 200
 _PR_SET_PDEATHSIG = 1
@@ -66,9 +68,12 @@ class EngineProtocol(chess.engine.UciProtocol):
         self._last_exact = self._last_info = ""
 
     def process_exited(self) -> None:
-        """Report the end, even where a child of the engine holds its pipes open."""
+        """Report the end, even where a child of the engine holds its pipes open.
+
+        Not at once: what the engine said last, often the reason, may still be in the pipes.
+        """
         self.exited.set()
-        self._report_death()
+        self.loop.call_later(_LAST_WORDS_SECONDS, self._report_death)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the end; whoever waits for a command waits for the report as well."""
