@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 import uvicorn
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import settings as app_settings
@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         _say(f"scoresheet {arguments.command}: {error}")
         return EX_CONFIG
-    except (AppError, SecretFileError, OperationalError, OSError, ValueError) as error:
+    except DBAPIError as error:
+        # Its own text, not SQLAlchemy's: that quotes the statement with its parameters.
+        _say(f"scoresheet {arguments.command}: {' '.join(str(error.orig).split())}")
+        return 1
+    except (AppError, SecretFileError, OSError, OverflowError, ValueError) as error:
         _say(f"scoresheet {arguments.command}: {' '.join(str(error).split())}")
         return 1
     return status
