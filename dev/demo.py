@@ -83,7 +83,7 @@ def _run(parsed: argparse.Namespace) -> Counts:
 
 def _serve(stack: Stack, pipeline: Pipeline, counts: Counts) -> None:
     _CONSOLE.print(f"demo: {counts.line()}")
-    _CONSOLE.print(pipeline.address())
+    _CONSOLE.print(pipeline.address(), soft_wrap=True)
     stack.watch()
 
 

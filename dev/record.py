@@ -15,7 +15,7 @@ from dev.errors import DevError
 
 __all__ = ["Counts", "follow", "read_counts", "show_summary"]
 
-_POLL_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 1.0
 _PLAIN_SECONDS: Final = 10
 """Between two lines of progress where the output is no terminal."""
 _STANDSTILL_SECONDS: Final = 300
@@ -129,7 +129,7 @@ def _plain(console: Console, total: int) -> Callable[[Counts], None]:
         nonlocal last
         if time.monotonic() - last >= _PLAIN_SECONDS:
             last = time.monotonic()
-            console.print(f"progress: {counts.line()} of {total}")
+            console.print(f"progress: {counts.line()} of {total}", soft_wrap=True)
 
     return show
 

@@ -59,9 +59,14 @@ def _run(parsed: argparse.Namespace) -> None:
             answer = client.put(f"/v1/players/{parsed.player}")
             if answer.is_client_error:
                 raise DevError(f"{parsed.player}: {answer.json()['detail']}")
-            _CONSOLE.print(pipeline.address())
+            _CONSOLE.print(pipeline.address(), soft_wrap=True)
+            last = ""
             while True:
-                display.update(_state_line(client, parsed.player))
+                line = _state_line(client, parsed.player)
+                display.update(line)
+                if not _CONSOLE.is_terminal and line != last:
+                    _CONSOLE.print(line, soft_wrap=True)
+                last = line
                 time.sleep(_REPORT_SECONDS)
 
 
