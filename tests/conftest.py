@@ -2,6 +2,6 @@
 
 import hypothesis
 
-# No deadline: how long an example takes says nothing on a busy machine. A failure prints its own blob to repeat it.
+# No deadline: how long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("scoresheet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("scoresheet")

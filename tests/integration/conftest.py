@@ -10,7 +10,7 @@ A test takes `api` and talks through one of its clients:
 
     api.anonymous, api.reader, api.writer    httpx clients: without a token, with scope read, with scope write
     api.worker                               the workers' own client (workers.api_client): typed, no retries
-    api.worker_http                          an httpx client with scope worker, for requests the other can't make
+    api.worker_http                          httpx with scope worker, for requests the other can't make
 
 Time is not waited for but moved: `api.execute("UPDATE players SET next_sync_at = now()")`. Tests of other
 folders (e2e, chaos) import these fixtures in a conftest of their own.
@@ -102,9 +102,7 @@ class Backend:
 class Api:
     """A served API and clients of it."""
 
-    def __init__(
-        self, app: FastAPI, url: str, backend: Backend, tokens: Mapping[Scope, SecretStr]
-    ) -> None:
+    def __init__(self, app: FastAPI, url: str, backend: Backend, tokens: Mapping[Scope, SecretStr]) -> None:
         self.app = app
         self.url = url
         self.backend = backend

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from app.contract.analyses import (
     AnalysisClaim,
@@ -234,7 +234,7 @@ class Analyst:
         failure = AnalysisFailure(fence=claim.fence, code=code, detail="it died", permanent=permanent)
         return self.client.report_failure(claim.id, failure)
 
-    def __enter__(self) -> "Analyst":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

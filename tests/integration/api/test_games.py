@@ -31,7 +31,7 @@ def filled(api_server: Api, bundled: list[Game]) -> Api:
     return api_server
 
 
-def _list(api: Api, limit: int = 7, **params: str) -> list[dict[str, Any]]:
+def _list(api: Api, limit: int = 7, /, **params: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     after: dict[str, str] = {}
     while True:

@@ -112,7 +112,7 @@ _STEPS = st.one_of(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     gaps=st.lists(st.sampled_from([0, 1, MINUTE_MS, 90_000_000]), max_size=8),
     steps=st.lists(_STEPS, max_size=30),

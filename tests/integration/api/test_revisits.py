@@ -98,12 +98,13 @@ def test_holes_and_revisits_share_one_request(api: Api, ledger: Ledger) -> None:
 
 def test_no_request_asks_for_more_ids_than_lichess_takes(api: Api, ledger: Ledger) -> None:
     ledger.store(1, [_unfinished(1)])
+    columns = (
+        "run_id, line, digest, rated, variant, speed, perf, created_at, last_move_at, status, finished,"
+        " white_id, white, black, plies, analysed_by_source, revisit_at"
+    )
     api.execute(
-        "INSERT INTO games (source_id, run_id, line, digest, rated, variant, speed, perf, created_at, last_move_at,"
-        " status, finished, white_id, white, black, plies, analysed_by_source, revisit_at)"
-        " SELECT 'x' || lpad(n::text, 7, '0'), 1, 1, digest, rated, variant, speed, perf, created_at, last_move_at,"
-        " status, finished, white_id, white, black, plies, analysed_by_source, now()"
-        " FROM games, generate_series(1, 700) n"
+        f"INSERT INTO games (source_id, {columns})"
+        f" SELECT 'x' || lpad(n::text, 7, '0'), {columns} FROM games, generate_series(1, 700) n"
     )
     _make_revisits_due(api)
     asked: list[str] = []

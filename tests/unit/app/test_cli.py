@@ -1,0 +1,95 @@
+"""Does a wrong command or configuration end in one line and the right status?"""
+
+import os
+
+import pytest
+
+from app import cli
+
+_GOOD = {
+    "SCORESHEET_DATABASE_URL": "postgresql+psycopg://me:hush@/db",
+    "SCORESHEET_BROKER_URL": "redis://127.0.0.1/0",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in [name for name in os.environ if name.startswith("SCORESHEET_")]:
+        monkeypatch.delenv(name)
+    for name, value in _GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cli, "configure_logging", lambda *_: None)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", None),
+        ("DATABASE_URL", "postgresql://x"),
+        ("MIGRATION_DATABASE_URL", "sqlite://"),
+        ("BROKER_URL", None),
+        ("BROKER_URL", "amqp://x"),
+        ("API_PORT", "0"),
+        ("API_PORT", "65536"),
+        ("API_PORT", "http"),
+        ("DATABASE_POOL_SIZE", "0"),
+        ("HOLE_AFTER_SECONDS", "60s"),
+        ("OVERLAP_HOURS", "86400"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("DATABSE_URL", "x"),
+    ],
+)
+def test_a_wrong_configuration_is_78_and_one_line_that_names_the_variable(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str | None
+) -> None:
+    if value is None:
+        environment.delenv(f"SCORESHEET_{name}")
+    else:
+        environment.setenv(f"SCORESHEET_{name}", value)
+    assert cli.main(["serve"]) == 78
+    said = capsys.readouterr().err
+    assert said.startswith("scoresheet serve: ")
+    assert f"SCORESHEET_{name}" in said
+    assert said.count("\n") == 1
+    assert "hush" not in said
+
+
+def test_migrating_needs_a_direct_connection(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv("SCORESHEET_MIGRATION_DATABASE_URL", raising=False)
+    assert cli.main(["migrate"]) == 78
+    assert capsys.readouterr().err == "scoresheet migrate: SCORESHEET_MIGRATION_DATABASE_URL is not set\n"
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["migrate"], ["token"], ["token", "create"], ["token", "revoke"]]
+)
+def test_help_needs_no_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.delenv("SCORESHEET_DATABASE_URL", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: scoresheet")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["token"],
+        ["token", "create", "me"],
+        ["token", "create", "me", "--scope", "admin"],
+        ["serve", "x"],
+    ],
+)
+def test_a_wrong_command_is_2_and_says_how(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: scoresheet" in capsys.readouterr().err
