@@ -1,0 +1,60 @@
+# How does a host that only helps reach the main host, and what does the main host allow it?
+{ config, lib, ... }:
+let
+  cfg = config.services.scoresheet;
+  linked = cfg.link.to != null;
+in
+{
+  config = lib.mkIf cfg.enable (
+    lib.mkMerge [
+      {
+        assertions = [
+          {
+            assertion = linked -> cfg.link.keyFile != null && cfg.link.knownHostsFile != null;
+            message = "services.scoresheet: link.to needs link.keyFile and link.knownHostsFile.";
+          }
+          {
+            assertion = linked -> !lib.elem "api" cfg.roles && !cfg.broker.createLocally;
+            message = "services.scoresheet: link.to is for a host without an API and a broker of its own.";
+          }
+        ];
+      }
+      (lib.mkIf linked {
+        systemd.services.scoresheet-link = {
+          wantedBy = [ "scoresheet.target" ];
+          serviceConfig = {
+            IPAddressAllow = cfg.network.allow;
+            LoadCredential = [
+              ""
+              "link-key:${cfg.link.keyFile}"
+              "link-known-hosts:${cfg.link.knownHostsFile}"
+            ];
+          };
+        };
+      })
+      (lib.mkIf (cfg.link.authorizedKeys != [ ]) {
+        users.users.scoresheet-link = {
+          isSystemUser = true;
+          group = "scoresheet-link";
+          # The sockets of the API and of Redis, and nothing else.
+          extraGroups = [ "scoresheet" ] ++ lib.optional (cfg.broker.group != "") cfg.broker.group;
+          openssh.authorizedKeys.keys = map (key: "restrict,port-forwarding ${key}") cfg.link.authorizedKeys;
+        };
+        users.groups.scoresheet-link = { };
+        services.openssh.enable = true;
+        services.openssh.extraConfig = ''
+          Match User scoresheet-link
+            AllowStreamLocalForwarding local
+            AllowTcpForwarding no
+            PermitOpen none
+            PermitListen none
+            PermitTTY no
+            X11Forwarding no
+            ClientAliveInterval 5
+            ClientAliveCountMax 3
+            ForceCommand /bin/false
+        '';
+      })
+    ]
+  );
+}

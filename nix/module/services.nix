@@ -1,0 +1,210 @@
+# Which units of systemd/ run here, and with which values? Everything else about them stands in their files.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkIf mkMerge optional optionals;
+  cfg = config.services.scoresheet;
+
+  first = lib.findFirst (value: value != null) "";
+  linked = cfg.link.to != null;
+  brokerUrl = first [
+    cfg.broker.url
+    (if linked then "redis+socket:///run/scoresheet/redis.sock?virtual_host=0" else null)
+    (if cfg.broker.createLocally then "redis+socket:///run/redis-scoresheet/redis.sock?virtual_host=0" else null)
+  ];
+  databaseUrl = first [
+    cfg.database.url
+    (if cfg.pooler.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/pgbouncer&port=6432" else null)
+    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=5432" else null)
+  ];
+  migrationUrl = first [
+    cfg.database.migrationUrl
+    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet_migrate@/scoresheet?host=/run/postgresql&port=5432" else null)
+  ];
+
+  # An address that is not known here, since it is in a file, may be anywhere.
+  isSocket = address: lib.hasInfix "host=/" address || lib.hasPrefix "redis+socket:" address;
+  brokerIsFar = cfg.broker.urlFile != null || !isSocket brokerUrl;
+  databaseIsFar = cfg.database.urlFile != null || !isSocket databaseUrl;
+  migrationIsFar = cfg.database.migrationUrlFile != null || !isSocket migrationUrl;
+  apiIsFar = cfg.api.url != null;
+
+  units = (pkgs.callPackage ../units.nix { }) {
+    bin = "${cfg.package}/bin";
+    libexec = "${pkgs.callPackage ../scripts.nix {
+      inherit units;
+      postgresql = if cfg.database.createLocally then config.services.postgresql.finalPackage else pkgs.postgresql_17;
+    }}/bin";
+    engine = "${cfg.analysis.engine}/bin/stockfish";
+    worker_token =
+      if cfg.workerTokenFile != null then toString cfg.workerTokenFile else "/var/lib/scoresheet/secrets/worker-token";
+    broker_group = cfg.broker.group;
+    broker_url = brokerUrl;
+    database_url = databaseUrl;
+    migration_database_url = migrationUrl;
+    data_services = toString (
+      optional cfg.database.createLocally "postgresql.target"
+      ++ optional cfg.pooler.createLocally "pgbouncer.service"
+      ++ optional cfg.broker.createLocally "redis-scoresheet.service"
+      ++ optional linked "scoresheet-link.service"
+    );
+    link = if linked then cfg.link.to else "none.invalid";
+  };
+
+  settings = pkgs.writeText "scoresheet-environment" (
+    lib.concatStrings (
+      lib.mapAttrsToList (name: value: ''
+        SCORESHEET_${lib.toUpper name}=${builtins.toJSON value}
+      '') cfg.settings
+    )
+  );
+
+  # The network for a role that needs it; a drop-in only adds to the lists of the unit.
+  reach = far: mkIf far {
+    PrivateNetwork = false;
+    RestrictAddressFamilies = [ "AF_INET AF_INET6" ];
+    IPAddressAllow = cfg.network.allow;
+  };
+  # An address from a file: a credential of the setting's name. Empty, the setting counts as none and gives way to it.
+  secret = name: file: mkIf (file != null) {
+    environment."SCORESHEET_${lib.toUpper name}" = "";
+    serviceConfig.LoadCredential = [ "scoresheet_${name}:${file}" ];
+  };
+
+  role = isWanted: far: more: mkMerge [
+    {
+      wantedBy = optional isWanted "scoresheet.target";
+      restartTriggers = [ settings ];
+      serviceConfig = reach far;
+    }
+    (secret "broker_url" cfg.broker.urlFile)
+    more
+  ];
+  worker = name: more: role (lib.elem name cfg.roles) (brokerIsFar || apiIsFar) (mkMerge [
+    (mkIf apiIsFar {
+      environment = {
+        SCORESHEET_API_URL = cfg.api.url;
+        SCORESHEET_API_SOCKET = "";
+      };
+    })
+    more
+  ]);
+  onDatabase = {
+    serviceConfig.SupplementaryGroups = optional cfg.pooler.createLocally "pgbouncer";
+  };
+in
+{
+  config = mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = brokerUrl != "" || cfg.broker.urlFile != null;
+        message = "services.scoresheet: without broker.createLocally, set broker.url, broker.urlFile or link.to.";
+      }
+      {
+        assertion = lib.elem "api" cfg.roles -> databaseUrl != "" || cfg.database.urlFile != null;
+        message = "services.scoresheet: without database.createLocally, set database.url or database.urlFile.";
+      }
+      {
+        assertion =
+          lib.elem "api" cfg.roles || cfg.backup.enable -> migrationUrl != "" || cfg.database.migrationUrlFile != null;
+        message = "services.scoresheet: without database.createLocally, set database.migrationUrl or database.migrationUrlFile.";
+      }
+      {
+        assertion = lib.elem "api" cfg.roles || cfg.workerTokenFile != null;
+        message = "services.scoresheet: a host without the API needs workerTokenFile, the token of the host that has it.";
+      }
+      {
+        assertion = lib.elem "api" cfg.roles || linked || apiIsFar;
+        message = "services.scoresheet: a host without the API needs link.to or api.url.";
+      }
+      {
+        assertion = cfg.pooler.createLocally -> cfg.database.createLocally;
+        message = "services.scoresheet: pooler.createLocally is for the PostgreSQL of this host; put a pooler of your own before another.";
+      }
+    ];
+
+    users.users = {
+      scoresheet = {
+        isSystemUser = true;
+        group = "scoresheet";
+        description = "Scoresheet's API";
+      };
+      scoresheet-worker = {
+        isSystemUser = true;
+        group = "scoresheet-worker";
+        description = "Scoresheet's workers";
+      };
+    };
+    users.groups = {
+      scoresheet = { };
+      scoresheet-worker = { };
+    };
+
+    environment.etc."scoresheet/environment".source = settings;
+
+    # [Install] of units from packages is not read: what is wanted is said here.
+    systemd.packages = [ units ];
+    systemd.targets.scoresheet.wantedBy = [ "multi-user.target" ];
+    systemd.targets.scoresheet.wants = optionals (lib.elem "analysis-consumer" cfg.roles) (
+      map (number: "scoresheet-analysis-consumer@${toString number}.service") (lib.range 2 cfg.analysis.workers)
+    );
+
+    systemd.slices.scoresheet-analysis.sliceConfig = {
+      CPUQuota = cfg.analysis.cpuQuota;
+      MemoryMax = cfg.analysis.memoryMax;
+    };
+
+    systemd.sockets.scoresheet-api = {
+      wantedBy = optional (lib.elem "api" cfg.roles) "scoresheet.target";
+      socketConfig = {
+        # Empty, a list begins anew: these replace the file's.
+        ListenStream = [ "" ] ++ cfg.api.listen ++ [ "/run/scoresheet/api.sock" ];
+        IPAddressAllow = [ "" ] ++ cfg.api.allowFrom;
+      };
+    };
+
+    systemd.services = {
+      scoresheet-api = role (lib.elem "api" cfg.roles) (brokerIsFar || databaseIsFar) (mkMerge [
+        onDatabase
+        (secret "database_url" cfg.database.urlFile)
+        {
+          # A switch restarts it and leaves its sockets open; else it would stop both.
+          stopIfChanged = false;
+          notSocketActivated = true;
+        }
+      ]);
+      scoresheet-migrate = role false (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
+        onDatabase
+        (secret "database_url" cfg.database.urlFile)
+        (secret "migration_database_url" cfg.database.migrationUrlFile)
+      ]);
+      scoresheet-beat = role (lib.elem "beat" cfg.roles) brokerIsFar { };
+      scoresheet-producer = worker "producer" {
+        environment = mkIf (cfg.lichessTokenFile != null) { SCORESHEET_LICHESS_TOKEN_FILE = "%d/lichess-token"; };
+        serviceConfig.LoadCredential = mkIf (cfg.lichessTokenFile != null) [ "lichess-token:${cfg.lichessTokenFile}" ];
+      };
+      scoresheet-consumer = worker "consumer" { };
+      scoresheet-analysis-producer = worker "analysis-producer" { };
+      scoresheet-analysis-consumer = worker "analysis-consumer" { };
+      "scoresheet-analysis-consumer@" = mkMerge [
+        (worker "analysis-consumer" { })
+        { wantedBy = lib.mkForce [ ]; }
+      ];
+      scoresheet-backup = mkMerge [
+        { serviceConfig = reach migrationIsFar; }
+        (secret "migration_database_url" cfg.database.migrationUrlFile)
+      ];
+    };
+
+    environment.systemPackages = [
+      (pkgs.callPackage ../scripts.nix {
+        inherit units;
+        postgresql = if cfg.database.createLocally then config.services.postgresql.finalPackage else pkgs.postgresql_17;
+      })
+    ];
+  };
+}
