@@ -176,7 +176,9 @@ class Run:
             self.lines = number
             return
         if self._plan.kind is FetchKind.STREAM and game.created_at_ms < self._last_created_at_ms:
-            # The cursor would pass over games that come later in the stream and are older.
+            # The cursor would pass over games that come later in the stream and are older: what is newer than
+            # this line must not move it (those games are stored all the same, and seen again).
+            self._seen = [seen for seen in self._seen if seen.created_at_ms <= game.created_at_ms]
             raise RequestEnded(FetchOutcome.CUT, "unordered stream")
         try:
             self._dispatch(self._plan, number, game.payload)
