@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--player", help="whose games (default: who has most of them)")
     parser.add_argument("--nodes", type=_positive, default=_NODES, help="budget of a position (%(default)s)")
     parser.add_argument("--port", type=_positive, default=_API_PORT, help="of the API (%(default)s)")
+    parser.add_argument("--state", type=Path, default=_STATE, help="folder of its data (%(default)s)")
     parser.add_argument("--once", action="store_true", help="stop everything after the summary")
     parsed = parser.parse_args(arguments)
     try:
@@ -65,7 +66,10 @@ def _positive(text: str) -> int:
 def _run(parsed: argparse.Namespace) -> Counts:
     games = parsed.games.resolve()
     player, expected = _whose(games, parsed.player)
-    with _stack(games, parsed.nodes, parsed.port) as (stack, pipeline), pipeline.client() as client:
+    with (
+        _stack(parsed.state, games, parsed.nodes, parsed.port) as (stack, pipeline),
+        pipeline.client() as client,
+    ):
         before = client.put(f"/v1/players/{player}").raise_for_status().json()
         if before["synced_at"] is not None:
             client.post(f"/v1/players/{player}/sync").raise_for_status()
@@ -88,8 +92,8 @@ def _serve(stack: Stack, pipeline: Pipeline, counts: Counts) -> None:
 
 
 @contextmanager
-def _stack(games: Path, nodes: int, port: int) -> Iterator[tuple[Stack, Pipeline]]:
-    with _CONSOLE.status("setting up") as display, open_state(_STATE, _CONSOLE.print, [games]) as state:
+def _stack(folder: Path, games: Path, nodes: int, port: int) -> Iterator[tuple[Stack, Pipeline]]:
+    with _CONSOLE.status("setting up") as display, open_state(folder, _CONSOLE.print, [games]) as state:
         services = data_services(state)
         lichess_port = free_port(None)
         pipeline = declare_pipeline(
