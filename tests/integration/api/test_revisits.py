@@ -102,10 +102,8 @@ def test_no_request_asks_for_more_ids_than_lichess_takes(api: Api, ledger: Ledge
         "run_id, line, digest, rated, variant, speed, perf, created_at, last_move_at, status, finished,"
         " white_id, white, black, plies, analysed_by_source, revisit_at"
     )
-    api.execute(
-        f"INSERT INTO games (source_id, {columns})"
-        f" SELECT 'x' || lpad(n::text, 7, '0'), {columns} FROM games, generate_series(1, 700) n"
-    )
+    more = "INSERT INTO games (source_id, {0}) SELECT 'x' || lpad(n::text, 7, '0'), {0} FROM games,"
+    api.execute(more.format(columns) + " generate_series(1, 700) n")
     _make_revisits_due(api)
     asked: list[str] = []
     for size in (300, 300, 101):
