@@ -1,7 +1,7 @@
 """Which running systems do the chaos tests share, and from which seeds do they draw their moments?
 
-SCORESHEET_CHAOS_RUNS=n repeats each test that draws at random n times; SCORESHEET_CHAOS_SEED=s begins with the
-seed s, which a failed test has in its name, instead of one by chance.
+SCORESHEET_CHAOS_RUNS=n repeats each test that draws at random n times. SCORESHEET_CHAOS_SEED=s begins with
+the seed s, which a failed test has in its name, instead of with one by chance.
 """
 
 import os

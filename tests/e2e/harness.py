@@ -35,7 +35,7 @@ from dev.program import Program
 from dev.services import Services, data_services, open_state
 from dev.stack import Stack
 from tests.e2e import oracle
-from tests.e2e.histories import FULL_ID_ENDING, Game, history
+from tests.e2e.histories import BUNDLED_PLAYER, FULL_ID_ENDING, Game, history
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 from tests.fakes.lichess import Control
 
@@ -295,6 +295,7 @@ class System:
         self.lichess.reset()
         self.lichess.set_speed_limit(0)
         self.lichess.set_penalty_seconds(RATE_LIMIT_SECONDS)
+        self.lichess.set_tokens({LICHESS_TOKEN: BUNDLED_PLAYER})
 
     def secrets_written(self) -> list[str]:
         """Return where a secret was written, as `file: which`: to a log, or to what Redis keeps."""

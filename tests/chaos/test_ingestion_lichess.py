@@ -1,0 +1,181 @@
+"""Is every game stored, once, whatever Lichess does wrong on the way?"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+
+from tests.chaos.messages import send
+from tests.e2e.harness import RATE_LIMIT_SECONDS, SLICE_GAMES, Player, System
+from tests.fakes.lichess import Endpoint, Fault, FaultKind
+from tests.fakes.lichess.playback import GARBAGE_LINE
+
+_GAMES: Final = 130
+
+_TRANSIENT: Final[Mapping[str, Fault]] = MappingProxyType(
+    {
+        "status 500": Fault(kind=FaultKind.STATUS, status=500),
+        "status 429": Fault(kind=FaultKind.STATUS, status=429),
+        "a page for people": Fault(kind=FaultKind.HTML),
+        "no answer": Fault(kind=FaultKind.STALL),
+        "a stall": Fault(kind=FaultKind.STALL, after_lines=40),
+        "a reset": Fault(kind=FaultKind.RESET, after_lines=40),
+        "a cut between lines": Fault(kind=FaultKind.CUT, after_lines=40),
+        "half a line": Fault(kind=FaultKind.HALF_LINE, after_lines=40),
+        "a slow drip": Fault(kind=FaultKind.DRIP, after_lines=90, bytes_per_second=5_000),
+        "garbage once": Fault(kind=FaultKind.GARBAGE, after_lines=40),
+        "a line of 10 MB once": Fault(kind=FaultKind.HUGE_LINE, after_lines=40),
+        "a line without an id once": Fault(kind=FaultKind.MISSING_ID, after_lines=40),
+        "every line twice": Fault(kind=FaultKind.DUPLICATE, after_lines=40),
+        "blank lines": Fault(kind=FaultKind.BLANK_LINES, after_lines=40),
+        "CR LF": Fault(kind=FaultKind.CRLF, after_lines=40),
+        "a byte order mark": Fault(kind=FaultKind.BOM, after_lines=40),
+        "lines in reverse": Fault(kind=FaultKind.UNORDERED, after_lines=40),
+    }
+)
+
+
+@pytest.mark.parametrize("name", _TRANSIENT)
+def test_a_fault_that_passes_costs_no_game(system: System, name: str) -> None:
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.add_fault(_TRANSIENT[name])
+    system.track(player)
+    system.wait_whole(player)
+    assert any(request.fault for request in system.lichess.requests)
+    system.check_requests()
+
+
+def test_faults_in_a_row_cost_no_game(system: System) -> None:
+    player = system.new_player(history_of=_GAMES)
+    kinds = (FaultKind.CUT, FaultKind.HALF_LINE, FaultKind.RESET, FaultKind.GARBAGE, FaultKind.CUT)
+    system.lichess.add_fault(*(Fault(kind=kind, after_lines=15) for kind in kinds))
+    system.track(player)
+    system.wait_whole(player)
+    system.check_requests()
+
+
+def test_garbage_for_ever_is_refused_with_its_bytes_and_all_behind_it_is_stored(system: System) -> None:
+    player = system.new_player(history_of=90)
+    system.lichess.add_fault(Fault(kind=FaultKind.GARBAGE, after_lines=20, times=None))
+    system.track(player)
+    refusal = _wait_for_nameless(system, player)
+    system.wait_whole(player, refused={refusal["id"]})
+    assert refusal["code"] == "garbled"
+    assert refusal["raw"] == GARBAGE_LINE.strip().decode(errors="replace")
+    # Two runs ended at it, in case it was a fault on the way; the third went on behind it.
+    runs = system.owner.get(f"/v1/players/{player.name}/runs").json()["items"]
+    assert [run["state"] for run in reversed(runs)][:3] == ["cut", "cut", "complete"]
+    system.check_requests()
+
+
+def test_a_line_of_10_mb_for_ever_harms_only_itself(system: System) -> None:
+    player = system.new_player(history_of=40)
+    system.lichess.add_fault(
+        Fault(kind=FaultKind.HUGE_LINE, after_lines=1, times=None, endpoint=Endpoint.GAMES_OF_USER)
+    )
+    system.track(player)
+    refusal = _wait_for_nameless(system, player)
+    spoiled = player.games.pop(1)
+    system.wait_whole(player, refused={refusal["id"]})
+    assert refusal["raw"].startswith(f'{{"id":"{spoiled["id"]}"')
+    assert len(refusal["raw"]) <= 2**16
+    system.check_requests()
+
+
+def test_the_silence_after_a_429_outlasts_producer_and_redis(system: System) -> None:
+    player = system.new_player(history_of=30)
+    system.lichess.add_fault(Fault(kind=FaultKind.STATUS, status=429))
+    system.track(player)
+    (refused,) = system.lichess.wait_for_requests(lambda requests: [r.status for r in requests] == [429])
+    system.stack.kill("producer")
+    with system.redis() as client:
+        client.flushall()
+    system.wait_whole(player)
+    assert refused.ended_s is not None
+    following = system.lichess.requests[1]
+    assert following.started_s - refused.ended_s >= RATE_LIMIT_SECONDS
+    system.check_requests()
+
+
+def test_a_token_that_is_not_valid_pauses_the_player_until_a_sync_is_asked_for(system: System) -> None:
+    player = system.new_player(history_of=30)
+    system.lichess.add_fault(Fault(kind=FaultKind.STATUS, status=401))
+    system.track(player)
+    system.wait_until(lambda: system.view(player)["state"] == "unauthorised", "unauthorised")
+    system.sync(player)
+    system.wait_whole(player)
+    assert [request.status for request in system.lichess.requests][:2] == [401, 200]
+    system.check_requests()
+
+
+def test_an_account_that_is_closed_is_not_found_then_gone_and_can_come_back(system: System) -> None:
+    player = system.new_player(history_of=30)
+    system.lichess.close_account(player.name)
+    system.track(player)
+    for asked, state in ((1, "not_found"), (2, "not_found"), (3, "gone")):
+        system.wait_until(
+            lambda: system.view(player)["state"] == state and len(system.lichess.requests) == asked,  # noqa: B023
+            state,
+        )
+        # Hours and a day lie between the questions: move the clock's hand instead.
+        system.execute("UPDATE players SET next_sync_at = now() WHERE username = %s", player.name)
+    system.lichess.reopen_account(player.name)
+    system.sync(player)
+    system.wait_whole(player)
+    assert [request.status for request in system.lichess.requests] == [404, 404, 404, 200]
+    system.check_requests()
+
+
+@pytest.mark.parametrize("at_once", [10, SLICE_GAMES + 50], ids=["across two slices", "more than a slice"])
+def test_games_of_one_millisecond_are_all_stored(system: System, at_once: int) -> None:
+    player = system.new_player(history_of=SLICE_GAMES + at_once + 20)
+    first = SLICE_GAMES - 5
+    moment = player.games[first]["createdAt"]
+    for game in player.games[first : first + at_once]:
+        game["lastMoveAt"] += moment - game["createdAt"]
+        game["createdAt"] = moment
+    system.show(player.games)
+    system.track(player)
+    system.wait_whole(player)
+    system.check_requests()
+
+
+def test_a_game_that_vanishes_before_it_is_stored_is_refused_and_not_forgotten(system: System) -> None:
+    player = system.new_player(history_of=30)
+    system.stack.stop("consumer")
+    system.track(player)
+    send(system, "fetch_player_games", "api_queue", [[player.name]])
+    system.wait_until(lambda: system.view(player)["completeness"]["pending"] == 30, "30 pending")
+    with system.redis() as client:
+        client.delete("db_queue")  # the messages are lost …
+    lost = player.games.pop(7)
+    system.lichess.remove_game(lost["id"])  # … and one game is, too
+    player.games.append(lost)
+    system.stack.start(["consumer"])
+
+    def refused() -> bool:
+        # Between the attempts lie ever longer waits: move the clock's hand instead.
+        system.execute(
+            "UPDATE seen_games SET retry_at = now() WHERE state = 'pending' AND attempts > 0"
+            " AND source_id = %s",
+            lost["id"],
+        )
+        state = system.value("SELECT state FROM seen_games WHERE source_id = %s", lost["id"])
+        return bool(state == "refused")
+
+    system.wait_until(refused, "the vanished game is refused")
+    system.wait_whole(player, refused=[lost["id"]])
+    system.check_requests()
+
+
+def _wait_for_nameless(system: System, player: Player) -> dict[str, str]:
+    """Return the one refusal of a line without a name, once there is one."""
+
+    def refusals() -> list[dict[str, str]]:
+        items: list[dict[str, str]] = system.owner.get(f"/v1/players/{player.name}/refusals").json()["items"]
+        return items
+
+    (refusal,) = system.wait_until(refusals, "a refusal")
+    assert refusal["id"].startswith("line:")
+    return refusal

@@ -1,0 +1,54 @@
+"""Is every game stored, once, when every process dies in one moment and the machine starts again?"""
+
+import json
+import os
+import random
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from dev.leftovers import SessionRecord
+from tests.e2e.fixtures import assert_nothing_left, fresh_folder
+from tests.e2e.harness import Player, System, running_system
+from tests.e2e.histories import history
+
+_GAMES = 200
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["whole files", "a torn tail of Redis's file"])
+def test_a_power_cut_costs_no_game(torn: bool, seed: int) -> None:
+    rng = random.Random(seed)
+    with fresh_folder() as folder:
+        player = Player("powercut", history("powercut", _GAMES, seed=seed))
+        games = folder / "games.ndjson"
+        games.write_text("".join(json.dumps(game) + "\n" for game in player.games))
+        games.chmod(0o644)
+        with running_system(folder, games=[games]) as system:
+            system.lichess.set_speed_limit(150)
+            system.track(player)
+            threshold = rng.randrange(10, _GAMES - 100)
+            system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")
+            _cut_power(system)
+        if torn:
+            _tear(next(folder.glob("redis/**/*.incr.aof")), rng)
+        with running_system(folder, games=[games]) as system:
+            system.wait_whole(player)
+            system.check_requests()
+        assert_nothing_left(folder, system)
+
+
+def _cut_power(system: System) -> None:
+    record = SessionRecord.read(system.services.state.session)
+    assert record is not None
+    # All are stopped first, so that none lives to see another die.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in record.members():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def _tear(file: Path, rng: random.Random) -> None:
+    with file.open("r+b") as tail:
+        tail.truncate(max(0, file.stat().st_size - rng.randrange(1, 500)))

@@ -1,0 +1,159 @@
+"""Is every game stored, once, when Redis, PostgreSQL or PgBouncer fail, freeze or forget at any moment?"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+import psycopg
+import pytest
+
+from dev.postgres.cluster import DATABASE, ROLE
+from dev.services import POOL_ADMIN, POOL_PORT
+from tests.e2e.harness import LOCK_TTL_SECONDS, Player, System
+
+_GAMES: Final = 200
+_GAMES_A_SECOND: Final = 150
+
+
+def _flush_redis(system: System) -> None:
+    with system.redis() as client:
+        client.flushall()
+
+
+def _freeze_redis(system: System) -> None:
+    # Longer than the lock of the gate lives without a heartbeat.
+    with _frozen(system.stack.pid("redis")):
+        time.sleep(LOCK_TTL_SECONDS + 1)
+
+
+def _stop_postgres_immediately(system: System) -> None:
+    system.stack.kill("postgres", signal.SIGQUIT)
+
+
+def _terminate_sessions(system: System) -> None:
+    system.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", ROLE)
+
+
+def _pause_pool(system: System) -> None:
+    with _pool_admin(system) as admin:
+        admin.execute(f"PAUSE {DATABASE}".encode())
+        time.sleep(2)
+        admin.execute(f"RESUME {DATABASE}".encode())
+
+
+def _kill(name: str, system: System) -> None:
+    system.stack.kill(name)
+
+
+def _restart(name: str, system: System) -> None:
+    system.stack.restart(name)
+
+
+_FAULTS: Final[Mapping[str, Callable[[System], None]]] = MappingProxyType(
+    {
+        "Redis flushed": _flush_redis,
+        "Redis killed": partial(_kill, "redis"),
+        "Redis frozen": _freeze_redis,
+        "PostgreSQL stopped at once": _stop_postgres_immediately,
+        "PostgreSQL killed": partial(_kill, "postgres"),
+        "PostgreSQL restarted": partial(_restart, "postgres"),
+        "sessions terminated": _terminate_sessions,
+        "PgBouncer killed": partial(_kill, "pgbouncer"),
+        "PgBouncer restarted": partial(_restart, "pgbouncer"),
+        "PgBouncer paused": _pause_pool,
+    }
+)
+
+
+@pytest.mark.parametrize("fault", _FAULTS)
+def test_no_game_is_lost_or_doubled(system: System, fault: str, seed: int) -> None:
+    rng = random.Random(seed)
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    for line in sorted(rng.sample(range(10, _GAMES - 50), 2)):
+        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        for name in ("postgres", "pgbouncer", "redis"):
+            system.stack.wait_ready(name)
+        _FAULTS[fault](system)
+    system.wait_whole(player)
+    system.check_requests()
+    _assert_workers_lived_on(system)
+
+
+def test_redis_restarted_with_tasks_in_flight_ends_no_worker(system: System) -> None:
+    # Newer versions of Celery exit here: this test judges an upgrade.
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    before = _worker_pids(system)
+    system.track(player)
+    for line in (40, 90, 150):
+        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        system.stack.restart("redis")
+    system.wait_whole(player)
+    assert _worker_pids(system) == before
+    system.check_requests()
+
+
+@pytest.mark.parametrize("name", ["postgres", "pgbouncer"])
+def test_the_api_says_503_and_when_to_come_back_while_the_database_is_away(system: System, name: str) -> None:
+    player = _whole_player(system)
+    system.stack.stop(name)
+    answer = system.owner.get(f"/v1/players/{player.name}")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    system.stack.start([name])
+    system.wait_whole(player)
+
+
+def test_games_wait_out_a_database_that_is_away_for_long(system: System) -> None:
+    player = system.new_player(history_of=_GAMES)
+    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    system.track(player)
+    system.wait_until(lambda: system.stored(player) >= 50, "50 games")
+    system.stack.stop("postgres")
+    time.sleep(8)  # many retries of every client
+    system.stack.start(["postgres"])
+    system.wait_whole(player)
+    system.check_requests()
+
+
+def _whole_player(system: System) -> Player:
+    player = system.new_player(history_of=5)
+    system.track(player)
+    system.wait_whole(player)
+    return player
+
+
+def _worker_pids(system: System) -> dict[str, int]:
+    return {name: system.stack.pid(name) for name in ("consumer", "producer", "beat", "api")}
+
+
+def _assert_workers_lived_on(system: System) -> None:
+    """Fail if the fault of a service ended a worker or the API: they wait for its return."""
+    assert 0 not in _worker_pids(system).values()
+
+
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _pool_admin(system: System) -> Iterator[psycopg.Connection]:
+    run = str(system.services.state.run)
+    with psycopg.connect(
+        host=run, port=POOL_PORT, user=POOL_ADMIN, dbname="pgbouncer", autocommit=True
+    ) as admin:
+        yield admin
