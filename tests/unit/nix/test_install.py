@@ -1,0 +1,110 @@
+"""Does `systemd/install` lay out units that systemd takes, and confines as promised?"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.nix.unit_files import SYSTEMD, install, read_unit
+
+_ANALYZE = shutil.which("systemd-analyze")
+
+
+def _systemd_version() -> int:
+    if _ANALYZE is None:
+        return 0
+    version = subprocess.run([_ANALYZE, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(version.split()[1])
+
+
+_needs_systemd = pytest.mark.skipif(_systemd_version() < 252, reason="needs systemd-analyze 252 or newer")
+_EXPOSURE_LIMIT = 1.5
+_ANALYSIS_EXPOSURE_LIMIT = 1.0
+
+
+@pytest.fixture(name="units")
+def installed_units(tmp_path: Path) -> Path:
+    """Return a folder of units whose programs exist."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("scoresheet", "scoresheet-worker", "ssh"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    done = install(tmp_path, f"bin={programs}", "libexec=/libexec", f"ssh={programs}/ssh")
+    assert (done.returncode, done.stderr) == (0, "")
+    units = tmp_path / "etc/systemd/system"
+    backup = units / "scoresheet-backup.service"
+    backup.write_text(backup.read_text().replace("=/libexec/", f"={tmp_path}/libexec/"))
+    return units
+
+
+def _analyze(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    assert _ANALYZE is not None
+    return subprocess.run(
+        [_ANALYZE, *arguments],
+        cwd=folder,
+        env={"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@_needs_systemd
+def test_systemd_has_nothing_to_object(units: Path) -> None:
+    names = sorted(f"./{path.name}" for path in units.iterdir() if path.is_file())
+    done = _analyze("verify", "--man=no", "--recursive-errors=no", *names, folder=units)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@_needs_systemd
+@pytest.mark.parametrize("drop_in", sorted(path.name for path in (SYSTEMD / "optional").iterdir()))
+def test_systemd_takes_the_optional_drop_ins(units: Path, drop_in: str) -> None:
+    folder = units / "scoresheet-producer.service.d"
+    folder.mkdir()
+    shutil.copy(SYSTEMD / "optional" / drop_in, folder)
+    done = _analyze(
+        "verify", "--man=no", "--recursive-errors=no", "./scoresheet-producer.service", folder=units
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@_needs_systemd
+@pytest.mark.parametrize("unit", sorted(path.name for path in SYSTEMD.glob("*.service")))
+def test_the_exposure_of_each_unit_is_bounded(units: Path, unit: str) -> None:
+    done = _analyze("security", "--offline=true", "--no-pager", f"./{unit}", folder=units)
+    (exposure,) = re.findall(r"Overall exposure level for .*: ([0-9.]+)", done.stdout)
+    limit = _ANALYSIS_EXPOSURE_LIMIT if "analysis-consumer" in unit else _EXPOSURE_LIMIT
+    assert float(exposure) <= limit
+
+
+def test_no_placeholder_is_left(units: Path) -> None:
+    texts = [path.read_text() for path in units.rglob("*") if path.is_file()]
+    assert [found for text in texts for found in re.findall(r"@[a-z_]+@", text)] == []
+
+
+def test_a_value_arrives_as_it_is_with_specifiers_quoted(tmp_path: Path) -> None:
+    url = r"redis://:a|b\c&d%2F@host/0"
+    assert install(tmp_path, f"broker_url={url}").returncode == 0
+    environment = read_unit(tmp_path / "etc/systemd/system/scoresheet-beat.service").all("Environment")
+    assert f'"SCORESHEET_BROKER_URL={url.replace("%", "%%")}"' in environment
+    # A script knows no specifiers.
+    assert f"SCORESHEET_BROKER_URL='{url}'" in (tmp_path / "usr/local/libexec/scoresheet-admin").read_text()
+
+
+@pytest.mark.parametrize("wrong", ["brocker_url=redis://x", "prodcer"])
+def test_what_install_does_not_know_it_refuses(tmp_path: Path, wrong: str) -> None:
+    done = install(tmp_path, wrong)
+    assert done.returncode == 2
+    assert wrong.partition("=")[0] in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_existing_environment_file_is_kept(tmp_path: Path) -> None:
+    install(tmp_path)
+    environment = tmp_path / "etc/scoresheet/environment"
+    environment.write_text("SCORESHEET_NODES=7\n")
+    install(tmp_path)
+    assert environment.read_text() == "SCORESHEET_NODES=7\n"

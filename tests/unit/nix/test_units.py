@@ -1,0 +1,147 @@
+"""Do the unit files fit the programs that they start?"""
+
+import re
+
+import pytest
+
+import app.settings
+import workers.settings
+from app.kit.environment import PREFIX
+from tests.unit.nix.unit_files import CHECKOUT, SANDBOX, SYSTEMD, UnitFile, read_unit, services
+from workers.celery_app import SHORT_TASK_SECONDS
+from workers.settings import Role
+
+_SETTINGS = {
+    name.upper()
+    for settings in (app.settings.Settings, workers.settings.Settings)
+    for name in settings.model_fields
+}
+_LONG_RUNNING = [unit for unit in services() if unit.one("Type") == "notify"]
+# Lists that grow by every line; anything else that a unit repeats, the sandbox would silently overrule.
+_ADDITIVE = {"RestrictAddressFamilies"}
+
+
+def _names(units: list[UnitFile]) -> list[str]:
+    return [unit.name for unit in units]
+
+
+def _known(name: str) -> bool:
+    return name.upper().removeprefix(PREFIX) in _SETTINGS
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_has_its_unit(role: Role) -> None:
+    unit = read_unit(SYSTEMD / f"scoresheet-{role}.service")
+    assert unit.one("ExecStart") == f"@bin@/scoresheet-worker {role}"
+
+
+def test_the_api_and_the_migration_have_theirs() -> None:
+    assert read_unit(SYSTEMD / "scoresheet-api.service").one("ExecStart") == "@bin@/scoresheet serve"
+    assert "@bin@/scoresheet migrate" in read_unit(SYSTEMD / "scoresheet-migrate.service").all("ExecStart")
+
+
+@pytest.mark.parametrize("unit", _LONG_RUNNING, ids=_names(_LONG_RUNNING))
+def test_the_target_starts_and_stops_every_role(unit: UnitFile) -> None:
+    assert unit.one("WantedBy") == unit.one("PartOf") == "scoresheet.target"
+
+
+@pytest.mark.parametrize("unit", _LONG_RUNNING, ids=_names(_LONG_RUNNING))
+def test_a_role_comes_back_by_itself_but_for_a_wrong_setting(unit: UnitFile) -> None:
+    assert unit.one("Restart") == "always"
+    assert unit.one("StartLimitIntervalSec") == "0"
+    assert unit.one("RestartPreventExitStatus") == "78"
+
+
+@pytest.mark.parametrize("unit", _LONG_RUNNING, ids=_names(_LONG_RUNNING))
+def test_systemd_hears_from_the_process_that_works(unit: UnitFile) -> None:
+    assert unit.one("NotifyAccess") == "main"
+    assert unit.one("KillMode") == "mixed"
+    assert int(unit.one("WatchdogSec")) >= 60
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.BEAT])
+def test_a_stop_leaves_short_tasks_their_time(role: Role) -> None:
+    unit = read_unit(SYSTEMD / f"scoresheet-{role}.service")
+    assert int(unit.one("TimeoutStopSec")) >= SHORT_TASK_SECONDS + 60
+
+
+def test_the_second_analysis_worker_is_the_first_under_another_name() -> None:
+    template = SYSTEMD / "scoresheet-analysis-consumer@.service"
+    assert template.resolve() == SYSTEMD / "scoresheet-analysis-consumer.service"
+
+
+def test_analysis_is_limited_as_a_whole() -> None:
+    unit = read_unit(SYSTEMD / "scoresheet-analysis-consumer.service")
+    assert unit.one("Slice") == "scoresheet-analysis.slice"
+    limits = read_unit(SYSTEMD / "scoresheet-analysis.slice")
+    assert all(limits.one(key) for key in ("CPUQuota", "CPUWeight", "IOWeight", "MemoryMax"))
+
+
+@pytest.mark.parametrize("unit", services(), ids=_names(services()))
+def test_no_unit_says_what_the_sandbox_would_overrule(unit: UnitFile) -> None:
+    shared = {key for _, key, _ in read_unit(SANDBOX).settings} - _ADDITIVE
+    assert shared.isdisjoint(key for _, key, _ in unit.settings)
+
+
+def test_only_what_needs_the_internet_has_a_network() -> None:
+    with_network = {unit.name for unit in services() if unit.all("PrivateNetwork") != ["yes"]}
+    assert with_network == {"scoresheet-producer.service", "scoresheet-link.service"}
+
+
+def test_workers_are_not_the_user_who_owns_the_database() -> None:
+    owners = {unit.name for unit in services() if unit.one("User") == "scoresheet"}
+    assert owners == {f"scoresheet-{name}.service" for name in ("api", "migrate", "backup", "worker-token")}
+
+
+def _mentions() -> dict[str, str]:
+    """Return every setting or credential that units, scripts and Nix files name, with one of the files."""
+    files = [*SYSTEMD.rglob("*"), *(CHECKOUT / "nix").rglob("*.nix")]
+    texts = {path: path.read_text() for path in files if path.is_file()}
+    return {
+        name: path.name
+        for path, text in texts.items()
+        for name in re.findall(r"\bSCORESHEET_[A-Z][A-Z_]*[A-Z]|\bscoresheet_[a-z_]+_(?:url|socket)\b", text)
+    }
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    mentions = _mentions()
+    assert "SCORESHEET_WORKER_TOKEN_FILE" in mentions
+    assert [f"{name} in {file}" for name, file in mentions.items() if not _known(name)] == []
+
+
+@pytest.mark.parametrize("path", ["nix/example-host.nix", "nix/vm-test.nix"])
+def test_the_settings_of_nix_hosts_exist(path: str) -> None:
+    text = (CHECKOUT / path).read_text()
+    blocks = re.findall(r"\bsettings = \{(.*?)\}", text, flags=re.DOTALL)
+    names = [name for block in blocks for name in re.findall(r"^\s*(\w+) =", block, flags=re.MULTILINE)]
+    names += re.findall(r"\bsettings\.(\w+) =", text)
+    assert names
+    assert [name for name in names if not _known(name)] == []
+
+
+def test_the_module_offers_every_role() -> None:
+    text = (CHECKOUT / "nix/module/options.nix").read_text()
+    (offered,) = re.findall(r"types\.enum \[(.*?)\]", text, flags=re.DOTALL)
+    assert set(re.findall(r'"(.+?)"', offered)) == {"api", *Role}
+
+
+def test_the_nix_module_carries_no_service_of_its_own() -> None:
+    """What a service is and how it is confined stands in systemd/ alone: overrides add paths and options."""
+    owned = re.compile(r"^\s*(ExecStart|Restart|Type|User|KillMode|WatchdogSec|Protect\w+) =", re.MULTILINE)
+    for name in ("services.nix", "backup.nix", "link.nix"):
+        assert owned.findall((CHECKOUT / "nix/module" / name).read_text()) == []
+
+
+def test_placeholders_are_the_same_everywhere() -> None:
+    files = [
+        path for path in SYSTEMD.rglob("*") if path.is_file() and path.name not in {"install", "README.md"}
+    ]
+    used = {name for path in files for name in re.findall(r"@([a-z_]+)@", path.read_text())}
+    (installed,) = re.findall(r"^placeholders='(.*)'$", (SYSTEMD / "install").read_text(), re.MULTILINE)
+    (values,) = re.findall(r"values = \{(.*?)\n  \}\n", (CHECKOUT / "nix/units.nix").read_text(), re.DOTALL)
+    nix = set(re.findall(r"^    (\w+) =", values, re.MULTILINE))
+    table = (SYSTEMD / "README.md").read_text().partition("## Placeholders")[2].partition("\nSettings")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert used == set(installed.split()) == nix == documented
