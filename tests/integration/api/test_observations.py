@@ -52,6 +52,7 @@ def _versions(number: int) -> list[Observation]:
         observe(make_game(number, analysis=_ANALYSIS), 5, number),
         observe(make_game(number), 6, number, refused=True),
         observe(make_game(number, analysis=_ANALYSIS), 7, number),
+        observe(_unfinished(number), 8, number),
     ]
 
 
