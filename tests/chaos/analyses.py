@@ -18,7 +18,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -44,6 +43,7 @@ from workers.ingestion.parsing import parse
 
 __all__ = [
     "BEAT",
+    "BUILT_IN",
     "CONSUMER",
     "PLAYER",
     "PRODUCER",
@@ -306,16 +306,13 @@ class Bench:
         states = self.states()
         assert {game: state for game, state in states.items() if state != "done"} == (expected or {})
         for game in (game for game, state in states.items() if state == "done"):
-            results = Counter(
-                plugin
-                for (plugin,) in self.system.rows(
-                    "SELECT plugin FROM plugin_results r JOIN games g ON g.id = r.game_id"
-                    " WHERE source_id = %s AND result IS NOT NULL AND error IS NULL",
-                    game,
-                )
+            results = self.system.rows(
+                "SELECT plugin, version FROM plugin_results JOIN games g ON g.id = game_id"
+                " WHERE source_id = %s AND result IS NOT NULL AND error IS NULL",
+                game,
             )
-            assert set(results) >= BUILT_IN, game
-            assert set(results.values()) == {1}, game
+            assert {plugin for plugin, _ in results} >= BUILT_IN, game
+            assert len(results) == len(set(results)), game
             detail = self.system.owner.get(f"/v1/games/{game}").raise_for_status().json()
             if detail["plies"]:
                 assert detail["initial_score"] is not None, game

@@ -34,7 +34,8 @@ def _loop(_: AnalysedGame) -> Mood:
 
 def _be_deaf(_: AnalysedGame) -> Mood:
     # As a loop in C is to the handlers of Python: no time limit but the hard one ends it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     while True:
         time.sleep(1)
 

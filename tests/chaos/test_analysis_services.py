@@ -1,0 +1,149 @@
+"""Does analysis recover when what it stands on fails, and is nothing done twice when messages or rivals repeat?"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.chaos.analyses import (
+    BEAT,
+    CONSUMER,
+    PRODUCER,
+    RIVALS,
+    Bench,
+    analysis_system,
+    invented_game,
+    seeded,
+)
+
+GAMES = [
+    *(invented_game(f"usual{n:03}", 12, at=n) for n in range(12)),
+    invented_game("nomoves0", 0, at=20),
+    invented_game("onemove0", 1, at=21),
+]
+NODES = 2_000
+SETTINGS = {"NODES": NODES, "ANALYSIS_CONCURRENCY": 2}
+
+Rows = tuple[list[str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Bench]:
+    # A lease that no pause of this machine outlasts: whoever takes a game twice is caught by its fence.
+    with analysis_system([PRODUCER, CONSUMER, BEAT], ANALYSIS_LEASE_SECONDS=30) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def undisturbed(running: Bench) -> Rows:
+    """Return what is found when nothing goes wrong."""
+    running.reset()
+    running.put(GAMES)
+    running.analyse(**SETTINGS)
+    running.wait_settled()
+    return running.dump()
+
+
+@pytest.fixture
+def bench(running: Bench, undisturbed: Rows) -> Bench:
+    assert len(undisturbed[1]) == 2 * len(GAMES)
+    running.reset()
+    return running
+
+
+def fences(bench: Bench) -> set[int]:
+    """Return how often games were claimed."""
+    return {fence for (fence,) in bench.system.rows("SELECT fence FROM game_analyses")}
+
+
+def done(bench: Bench) -> int:
+    return sum(state == "done" for state in bench.states().values())
+
+
+def _flush(bench: Bench) -> None:
+    with bench.system.redis() as client:
+        client.flushall()
+
+
+@dataclass(frozen=True)
+class Blow:
+    """What hits the system in the middle of its work."""
+
+    name: str
+    strike: Callable[[Bench], object]
+
+
+BLOWS = [
+    Blow("flushall", _flush),
+    Blow(
+        "redis_restart", lambda bench: bench.system.stack.stop("redis") or bench.system.stack.start(["redis"])
+    ),
+    Blow("redis_kill", lambda bench: bench.system.stack.kill("redis")),
+    Blow("postgres_kill", lambda bench: bench.system.stack.kill("postgres")),
+    Blow("pgbouncer_kill", lambda bench: bench.system.stack.kill("pgbouncer")),
+    Blow("api_kill", lambda bench: bench.system.stack.kill("api")),
+]
+
+
+@pytest.mark.parametrize("blow", BLOWS, ids=lambda blow: blow.name)
+def test_analysis_recovers_by_itself_and_finds_the_same(bench: Bench, undisturbed: Rows, blow: Blow) -> None:
+    after = seeded(blow.name).randrange(1, len(GAMES) - 4)
+    bench.put(GAMES)
+    bench.analyse(**SETTINGS)
+    bench.wait_until(lambda: done(bench) >= after, f"{after} games are done")
+    blow.strike(bench)
+    bench.wait_settled()
+    bench.system.stack.wait_ready("api")
+    bench.check_whole()
+    assert bench.dump() == undisturbed
+    assert {bench.analysis(game["id"])["error"] for game in GAMES} == {None}
+
+
+def test_a_task_delivered_three_times_is_done_once(bench: Bench, undisturbed: Rows) -> None:
+    bench.put(GAMES)
+    for game in GAMES:
+        bench.deliver(game["id"], times=3)
+    bench.on(CONSUMER, NODES=NODES, ANALYSIS_CONCURRENCY=3)
+    bench.wait_settled()
+    bench.wait_until(bench.delivered, "every message is done with")
+    for game in GAMES:
+        bench.deliver(game["id"])
+    bench.wait_until(bench.delivered, "every message is done with")
+    assert fences(bench) == {1}
+    bench.check_whole()
+    assert bench.dump() == undisturbed
+
+
+def test_two_of_every_role_do_the_work_of_one(bench: Bench, undisturbed: Rows) -> None:
+    bench.put(GAMES)
+    for name in (CONSUMER, RIVALS[CONSUMER]):
+        bench.on(name, **SETTINGS)
+    rival_state = bench.folder / "rival"
+    if not rival_state.exists():
+        bench.new_folder("rival")
+    bench.on(PRODUCER)
+    bench.on(RIVALS[PRODUCER])
+    bench.on(BEAT)
+    bench.on(RIVALS[BEAT], STATE_DIR=rival_state)
+    bench.wait_settled()
+    bench.wait_until(bench.delivered, "every message is done with")
+    workers = {bench.analysis(game["id"])["worker"] for game in GAMES}
+    assert len(workers) > 1
+    assert fences(bench) == {1}
+    bench.check_whole()
+    assert bench.dump() == undisturbed
+
+
+def test_a_game_that_its_owner_asks_for_goes_before_newer_ones(bench: Bench) -> None:
+    games = [invented_game(f"usual{n:03}", 6, at=n) for n in range(40)]
+    bench.put(games)
+    oldest = games[0]["id"]
+    answer = bench.system.owner.post(f"/v1/games/{oldest}/analysis")
+    assert (answer.status_code, answer.json()) == (202, {"state": "pending"})
+    _flush(bench)  # and with it the hint: what counts is what stands in PostgreSQL
+    bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=1)
+    bench.wait_settled()
+    order = bench.system.rows(
+        "SELECT source_id FROM game_analyses JOIN games g ON g.id = game_id ORDER BY analysed_at"
+    )
+    assert [game for (game,) in order] == [oldest, *(game["id"] for game in games[:0:-1])]
