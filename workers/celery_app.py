@@ -57,6 +57,8 @@ class ScoresheetTask(_Task):
     """
 
     abstract = True
+    # Else a running task remembers every message it sends: a fetch would grow with its history.
+    trail = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task with its identity bound to the log."""
