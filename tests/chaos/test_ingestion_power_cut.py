@@ -13,6 +13,7 @@ from dev.leftovers import SessionRecord
 from tests.e2e.fixtures import assert_nothing_left, fresh_folder
 from tests.e2e.harness import Player, System, running_system
 from tests.e2e.histories import history
+from tests.e2e.waiting import wait_until
 
 _GAMES = 200
 
@@ -43,10 +44,14 @@ def _cut_power(system: System) -> None:
     record = SessionRecord.read(system.services.state.session)
     assert record is not None
     # All are stopped first, so that none lives to see another die.
+    members = record.members()
     for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in record.members():
+        for pid in members:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+    # A machine starts without the processes of before, not even dead ones that nobody has asked after.
+    others = [Path(f"/proc/{pid}") for pid in members if pid != record.pid]
+    wait_until(lambda: not any(entry.exists() for entry in others), "the dead are buried")
 
 
 def _tear(file: Path, rng: random.Random) -> None:

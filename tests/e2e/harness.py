@@ -384,6 +384,7 @@ def _fake_lichess(services: Services, games: Sequence[Path], port: int) -> Progr
     for file in games:
         command += ["--games", file]
     command += ["--port", str(port), "--port-file", port_file, "--speed-limit", "0"]
+    command += ["--token", f"{LICHESS_TOKEN}={BUNDLED_PLAYER}"]
     return Program(
         "fake-lichess",
         tuple(command),

@@ -1,0 +1,43 @@
+"""Does a long history leave the producer as small as it was?"""
+
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.messages import send
+from tests.e2e.harness import System
+
+_GAMES: Final = 20_000
+_WARM_AFTER_GAMES: Final = 2_000
+_GROWTH_MAX_KIB: Final = 1_536
+_SEEN: Final = "SELECT count(*) FROM seen_games JOIN players ON player_id = players.id WHERE user_id = %s"
+
+
+def test_a_history_of_20000_games_streams_through_in_constant_memory(system: System) -> None:
+    player = system.new_player(history_of=_GAMES)
+    system.stack.stop("consumer")  # it could not keep up; the messages are taken away instead
+    system.stack.stop("beat")
+    system.track(player)
+    system.execute("UPDATE players SET slice_games = %s WHERE username = %s", 2 * _GAMES, player.name)
+    send(system, "fetch_player_games", "api_queue", [[player.name]])
+    sizes_kib: list[tuple[int, int]] = []
+    with system.redis() as client:
+
+        def streamed() -> bool:
+            client.delete("db_queue")
+            (child,) = system.children("producer")
+            seen = system.value(_SEEN, player.name)
+            sizes_kib.append((seen, _resident_kib(child)))
+            return bool(seen == _GAMES)
+
+        system.wait_until(streamed, "the whole history was seen")
+        client.delete("db_queue")
+    assert len(system.lichess.requests) == 1
+    warm_kib = next(size for seen, size in sizes_kib if seen >= _WARM_AFTER_GAMES)
+    assert max(size for _, size in sizes_kib) - warm_kib < _GROWTH_MAX_KIB
+
+
+def _resident_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError(f"process {pid} has no memory")
