@@ -1,21 +1,19 @@
 """How does an error look to a client? (RFC 9457, application/problem+json.)"""
 
 import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import AppError, Unauthenticated, Unavailable, UnsupportedMedia
-from app.kit import strict_json
+from app.errors import AppError, Unauthenticated, Unavailable
 
 _LOG = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -115,25 +113,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(PoolTimeout, _database_error)
     app.add_exception_handler(Exception, _unexpected)
-
-
-class _StrictRequest(Request):
-    async def json(self) -> Any:
-        """Return the body's value."""
-        return strict_json.loads(await self.body())
-
-
-class StrictJsonRoute(APIRoute):
-    """A route that takes JSON alone, and refuses what is in doubt as a problem document."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests."""
-        handle = super().get_route_handler()
-
-        async def handle_strictly(request: Request) -> Response:
-            media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            if self.body_field is not None and media_type != "application/json":
-                raise UnsupportedMedia("the body must be declared as Content-Type: application/json")
-            return await handle(_StrictRequest(request.scope, request.receive))
-
-        return handle_strictly

@@ -26,9 +26,9 @@ from app.contract.names import TaskName
 from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import BigInt, GameId, UtcDatetime
 from app.db.session import SessionDependency
+from app.json_route import StrictJsonRoute
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
-from app.problems import StrictJsonRoute
 from app.settings import SettingsDependency
 
 _KEY = TypeAdapter(tuple[UtcDatetime, BigInt])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, or_, select, tuple_, update
+from sqlalchemy import bindparam, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,10 +91,11 @@ async def due_holes(session: AsyncSession, player_id: int, limit: int) -> Sequen
     return (await session.execute(query)).scalars().all()
 
 
-async def anything_settled_since(session: AsyncSession, moment: datetime) -> bool:
-    """Tell whether consumers settled any game after `moment`: they are alive."""
+async def last_settled_at(session: AsyncSession) -> datetime | None:
+    """Return when a consumer last settled any game: it was alive then."""
     settled = SeenGame.state.in_([SeenState.STORED, SeenState.REFUSED])
-    return bool(await session.scalar(select(exists().where(settled, SeenGame.updated_at > moment))))
+    query = select(func.max(SeenGame.updated_at)).where(settled)
+    return (await session.execute(query)).scalar_one()
 
 
 async def pending_among(session: AsyncSession, player_id: int, ids: Sequence[str]) -> Sequence[SeenGame]:

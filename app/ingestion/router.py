@@ -26,10 +26,10 @@ from app.contract.wire import PositiveBigInt, Text, Username
 from app.db.session import SessionDependency
 from app.ingestion import intake, ledger, repository, service
 from app.ingestion.views import RefusalView, RunView
+from app.json_route import StrictJsonRoute
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service as players
-from app.problems import StrictJsonRoute
 from app.settings import SettingsDependency
 
 _RUN_KEY = TypeAdapter(PositiveBigInt)

@@ -97,8 +97,12 @@ async def _ids_to_fetch(
     session: AsyncSession, settings: Settings, player: Player, now: datetime
 ) -> list[str]:
     ids: list[str] = []
-    for hole in await ledger.due_holes(session, player.id, EXPORT_BY_ID_MAX):
-        if hole.attempts >= HOLE_ATTEMPTS and await _is_hopeless(session, hole):
+    holes = await ledger.due_holes(session, player.id, EXPORT_BY_ID_MAX)
+    tried_out = any(hole.attempts >= HOLE_ATTEMPTS for hole in holes)
+    # An attempt says nothing while no consumer runs: then the hole only waits longer.
+    consumers_seen_at = await ledger.last_settled_at(session) if tried_out else None
+    for hole in holes:
+        if hole.attempts >= HOLE_ATTEMPTS and _is_hopeless(hole, consumers_seen_at):
             await ledger.settle_refused(
                 session,
                 player.id,
@@ -125,11 +129,10 @@ async def _ids_to_fetch(
     return ids + [game_id for game_id in revisits if game_id not in ids]
 
 
-async def _is_hopeless(session: AsyncSession, hole: SeenGame) -> bool:
+def _is_hopeless(hole: SeenGame, consumers_seen_at: datetime | None) -> bool:
     if hole.refusal_detail is not None:
         return True  # Lichess itself did not return it
-    # An attempt says nothing while no consumer runs: then the hole only waits longer.
-    return await ledger.anything_settled_since(session, hole.updated_at)
+    return consumers_seen_at is not None and consumers_seen_at > hole.updated_at
 
 
 async def enter_seen(

@@ -18,20 +18,15 @@ class ConfigurationError(Exception):
     """The configuration is wrong; the message is one line and names the variable."""
 
 
-def load_settings(
-    settings_class: type[SettingsT],
-    known_elsewhere: Iterable[str] = (),
-    environ: Mapping[str, str] | None = None,
-) -> SettingsT:
+def load_settings(settings_class: type[SettingsT], known_elsewhere: Iterable[str] = ()) -> SettingsT:
     """Return the settings, or raise ConfigurationError.
 
     One environment file serves all roles: `known_elsewhere` are names (upper case, without prefix)
     that other roles read. A SCORESHEET_ name that nobody reads is an error, since it is most likely misspelt.
     """
-    names = os.environ if environ is None else environ
     known = {field.upper() for field in settings_class.model_fields} | set(known_elsewhere)
     unknown = sorted(
-        name for name in names if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known
+        name for name in os.environ if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known
     )
     if unknown:
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}")
