@@ -123,7 +123,8 @@ admin_users = {POOL_ADMIN}
 pool_mode = transaction
 default_pool_size = 16
 max_client_conn = 200
-query_wait_timeout = 15
+; half of what a worker waits for an answer: who waits in vain gets a 503, not silence
+query_wait_timeout = 8
 idle_transaction_timeout = 30
 server_login_retry = 1
 """)
