@@ -1,4 +1,4 @@
-"""Does analysis recover when what it stands on fails, and is nothing done twice when messages or rivals repeat?"""
+"""Does analysis recover when what it stands on fails, and is nothing done twice that comes twice?"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,6 +65,11 @@ def _flush(bench: Bench) -> None:
         client.flushall()
 
 
+def _restart_redis(bench: Bench) -> None:
+    bench.system.stack.stop("redis")
+    bench.system.stack.start(["redis"])
+
+
 @dataclass(frozen=True)
 class Blow:
     """What hits the system in the middle of its work."""
@@ -75,9 +80,7 @@ class Blow:
 
 BLOWS = [
     Blow("flushall", _flush),
-    Blow(
-        "redis_restart", lambda bench: bench.system.stack.stop("redis") or bench.system.stack.start(["redis"])
-    ),
+    Blow("redis_restart", _restart_redis),
     Blow("redis_kill", lambda bench: bench.system.stack.kill("redis")),
     Blow("postgres_kill", lambda bench: bench.system.stack.kill("postgres")),
     Blow("pgbouncer_kill", lambda bench: bench.system.stack.kill("pgbouncer")),
