@@ -53,7 +53,7 @@ def test_two_producers_two_beats_and_repeated_tasks_ask_one_at_a_time(system: Sy
 def test_a_producer_frozen_beyond_its_lease_keeps_its_rival_out(
     system: System, producer: Sequence[str | Path], excludes: bool
 ) -> None:
-    player = system.new_player(history_of=250)
+    player = system.new_player(history_of=180)
     system.lichess.set_speed_limit(20)
     system.stack.stop("producer")
     system.track(player)

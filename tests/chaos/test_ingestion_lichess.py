@@ -16,7 +16,6 @@ _GAMES: Final = 130
 _TRANSIENT: Final[Mapping[str, Fault]] = MappingProxyType(
     {
         "status 500": Fault(kind=FaultKind.STATUS, status=500),
-        "status 429": Fault(kind=FaultKind.STATUS, status=429),
         "a page for people": Fault(kind=FaultKind.HTML),
         "no answer": Fault(kind=FaultKind.STALL),
         "a stall": Fault(kind=FaultKind.STALL, after_lines=40),

@@ -42,8 +42,9 @@ class Record:
         stored = self._rows(_STORED, self._player, self._player)
         counts = Counter(row[0] for row in stored)
         assert [game_id for game_id, count in counts.items() if count > 1] == [], "stored more than once"
-        assert expected - counts.keys() == set(), "lost"
-        assert counts.keys() - expected == set(), "unexpected"
+        lost, unexpected = expected - counts.keys(), counts.keys() - expected
+        assert lost == set(), f"lost: {sorted(lost)}"
+        assert unexpected == set(), f"unexpected: {sorted(unexpected)}"
         manifest: dict[str, str] = dict(self._rows(_MANIFEST, self._player))
         assert {game_id for game_id, state in manifest.items() if state == "stored"} == expected
         assert {game_id for game_id, state in manifest.items() if state == "refused"} == self._refused
