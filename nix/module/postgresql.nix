@@ -25,7 +25,7 @@ in
       };
       # By what the kernel says of the peer, so no password exists. PgBouncer speaks for the API.
       authentication = ''
-        local scoresheet scoresheet,scoresheet_migrate peer map=scoresheet
+        local all scoresheet,scoresheet_migrate peer map=scoresheet
       '';
       identMap = ''
         scoresheet pgbouncer  scoresheet
