@@ -20,6 +20,7 @@ def test_killed_consumers_cost_no_game(system: System, victim: str, seed: int) -
     system.track(player)
     for threshold in sorted(rng.sample(range(10, _GAMES - 50), 3)):
         system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")  # noqa: B023
+        system.stack.wait_ready("consumer")  # it may not be back from the time before
         if victim == "main":
             system.stack.kill("consumer")
             continue
@@ -38,6 +39,7 @@ def test_a_killed_producer_is_followed_by_one_that_goes_on(system: System, victi
     system.track(player)
     for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
         system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        system.stack.wait_ready("producer")
         if victim == "main":
             system.stack.kill("producer")
         else:
