@@ -13,7 +13,6 @@ and sleeps where there is none: so a test chooses what runs, and supervisor keep
 import json
 import os
 import random
-import secrets
 import shlex
 import signal
 import subprocess
@@ -39,6 +38,7 @@ from tests.e2e.fixtures import system_on_fresh_state
 from tests.e2e.harness import System
 from tests.e2e.histories import Game
 from workers.api_client import ApiClient
+from workers.broker import queue_length
 from workers.ingestion.parsing import parse
 
 __all__ = [
@@ -47,13 +47,11 @@ __all__ = [
     "CONSUMER",
     "PLAYER",
     "PRODUCER",
-    "REPEATS",
     "RIVALS",
     "Bench",
     "analysis_system",
     "invented_game",
     "is_alive",
-    "seeded",
 ]
 
 PLAYER: Final = "chaos-player"
@@ -62,8 +60,6 @@ CONSUMER: Final = "analysis-consumer"
 BEAT: Final = "beat"
 RIVALS: Final = {name: f"{name}-2" for name in (PRODUCER, CONSUMER, BEAT)}
 """A second program of each role."""
-REPEATS: Final = int(os.environ.get("SCORESHEET_TEST_REPEATS", "1"))
-"""How often a test repeats what depends on chance."""
 BUILT_IN: Final = frozenset({"accuracy", "largest_swing"})
 
 _FIRST_MS: Final = 1_700_000_000_000
@@ -103,13 +99,6 @@ def invented_game(
         "moves": " ".join(san),
     }
     return game if fen is None else {**game, "initialFen": fen}
-
-
-def seeded(what: str) -> random.Random:
-    """Return a source of random moments, and print how to repeat it (SCORESHEET_TEST_SEED)."""
-    seed = os.environ.get("SCORESHEET_TEST_SEED") or secrets.token_hex(4)
-    print(f"{what}: SCORESHEET_TEST_SEED={seed}")  # noqa: T201 - pytest shows it where the test fails
-    return random.Random(seed)
 
 
 def is_alive(pid: int) -> bool:
@@ -196,10 +185,15 @@ class Bench:
                     ignore_result=True,
                 )
 
-    def delivered(self) -> bool:
-        """Tell whether the analysis queue is empty, and no message of it under way."""
+    def waiting(self) -> int:
+        """Return how many messages the analysis queue holds."""
         with self.system.redis() as client:
-            return client.llen(QueueName.ANALYSIS.value) == client.hlen("unacked") == 0
+            return queue_length(client, QueueName.ANALYSIS)
+
+    def delivered(self) -> bool:
+        """Tell whether no message waits in the analysis queue, and none is under way."""
+        with self.system.redis() as client:
+            return queue_length(client, QueueName.ANALYSIS) == client.hlen("unacked") == 0
 
     def run_worker(self, role: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run a worker apart from the stack until it ends by itself."""

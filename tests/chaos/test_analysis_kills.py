@@ -1,25 +1,27 @@
 """Does a game survive whoever is killed, stopped or paused while working on it?"""
 
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from app.contract.analyses import AnalysisClaimRequest, AnalysisResults, LeaseRenewal, PluginId, PluginResult
 from app.contract.positions import EngineIdentity
+from dev.binaries import find_binaries
 from tests.chaos.analyses import (
     CONSUMER,
-    REPEATS,
     RIVALS,
     Bench,
     analysis_system,
     invented_game,
     is_alive,
-    seeded,
 )
+from tests.fakes.stockfish import Fault, ScriptedStockfish
 from workers.api_client import StaleFence
 
 LEASE_SECONDS = 3
@@ -71,7 +73,8 @@ def parent(pid: int) -> int:
         return 0
 
 
-def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench) -> None:
+def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench, seed: int) -> None:
+    rng = random.Random(seed)
     games = [
         *(invented_game(f"usual{n:03}", 12, at=n) for n in range(8)),
         invented_game("nomoves0", 0, at=20),
@@ -85,32 +88,33 @@ def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench) -> Non
     undisturbed = bench.dump()
     assert len(undisturbed[1]) == 2 * len(games)
 
-    for repeat in range(REPEATS):
-        rng = seeded(f"kills {repeat}")
-        bench.reset()
-        bench.put(games[::-1])
-        bench.analyse(NODES=5_000, ANALYSIS_CONCURRENCY=3)
-        for kill in range(6):
-            bench.wait_until(
-                lambda: "running" in bench.states().values() or bench.settled(), "somebody works on a game"
-            )
-            time.sleep(rng.uniform(0, 0.15))
-            victims = bench.children() if kill % 3 else [bench.system.stack.pid(CONSUMER)]
-            if victims:
+    bench.reset()
+    bench.put(games[::-1])
+    bench.analyse(NODES=5_000, ANALYSIS_CONCURRENCY=3)
+    for kill in range(6):
+        bench.wait_until(
+            lambda: "running" in bench.states().values() or bench.settled(), "somebody works on a game"
+        )
+        time.sleep(rng.uniform(0, 0.15))
+        main = bench.system.stack.pid(CONSUMER)
+        victims = bench.children() if kill % 3 else [main]
+        # Pid 0, a worker that just ended, would be this process group.
+        if main and victims:
+            with suppress(ProcessLookupError):
                 os.kill(rng.choice(victims), signal.SIGKILL)
-        bench.wait_settled()
-        bench.check_whole()
-        assert bench.dump() == undisturbed
-        attempts = sum(bench.analysis(game)["fence"] for game in bench.states())
-        assert attempts > len(games), "no kill hit a game"
+    bench.wait_settled()
+    bench.check_whole()
+    assert bench.dump() == undisturbed
+    attempts = sum(bench.analysis(game)["fence"] for game in bench.states())
+    assert attempts > len(games), "no kill hit a game"
     bench.off(CONSUMER)
     bench.wait_no_engines()
 
 
 def test_a_game_comes_back_through_its_lease_when_its_process_is_killed_again_and_again(
-    bench: Bench,
+    bench: Bench, seed: int
 ) -> None:
-    rng = seeded("child kills")
+    rng = random.Random(seed)
     bench.put([LONG])
     bench.analyse(NODES=LONG_NODES, ANALYSIS_CONCURRENCY=2)
     victim = 0
@@ -128,8 +132,29 @@ def test_a_game_comes_back_through_its_lease_when_its_process_is_killed_again_an
     bench.wait_no_engines()
 
 
-def test_a_killed_worker_leaves_no_process_and_its_game_is_finished_by_the_next(bench: Bench) -> None:
-    rng = seeded("worker kills")
+def test_an_engine_that_hangs_dies_with_its_killed_worker(bench: Bench) -> None:
+    stockfish = ScriptedStockfish(bench.new_folder("hanging"))
+    stockfish.install(find_binaries().stockfish.path)
+    bench.on(CONSUMER, NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
+    bench.wait_until(
+        lambda: stockfish.searches() == 1 and not bench.engines(), "the worker has tried its engine"
+    )
+    stockfish.script({"position": Fault.HANG})  # in each: it does not even notice that its input ends
+    searches = stockfish.searches()
+    bench.put([LONG])
+    bench.deliver("longgame")
+    victim = wait_for_worker(bench, "longgame")
+    bench.wait_until(lambda: stockfish.searches() > searches, "the engine was told to search")
+    engines = [pid for pid in bench.engines() if parent(pid) == victim]
+    assert len(engines) == 1
+    os.kill(victim, signal.SIGKILL)
+    wait_until_dead(bench, [victim, *engines])
+
+
+def test_a_killed_worker_leaves_no_process_and_its_game_is_finished_by_the_next(
+    bench: Bench, seed: int
+) -> None:
+    rng = random.Random(seed)
     bench.put([LONG])
     bench.analyse(NODES=LONG_NODES, ANALYSIS_CONCURRENCY=2)
     child = 0
@@ -155,7 +180,8 @@ def test_a_warm_stop_hands_the_game_back_without_counting_an_attempt(bench: Benc
     assert end is not None
     assert end.cause.startswith("exit status 0"), end  # SIGKILL if it takes longer than its limit
     events = [event for event in bench.log() if event["event"] == "game_handed_back"]
-    assert len(events) == handed_back + 1
+    # A second process may have been about to claim the game when the first gave it back.
+    assert len(events) > handed_back
     row = bench.analysis("longgame")
     assert (row["state"], row["attempts"], row["lease_until"], row["error"]) == ("pending", 0, None, None)
     wait_until_dead(bench, family)

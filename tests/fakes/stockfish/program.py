@@ -42,14 +42,14 @@ def _go_wrong(fault: str) -> None:
     if fault == "garbage":
         sys.stdout.write("<html>\ninfo score cp many depth\nbestmove\n")
         sys.stdout.flush()
+    while fault == "hang":
+        signal.pause()
 
 
 def main(folder: Path, stockfish: str) -> None:
     """Pass lines on until the input ends; the answers go past us."""
     if fault := _script(folder)["start"]:
         _go_wrong(fault)
-        if fault == "hang":
-            signal.pause()
         return
     # The wrapper may be killed alone: Stockfish must not outlive it.
     engine = subprocess.Popen([stockfish], stdin=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)  # noqa: PLW1509
