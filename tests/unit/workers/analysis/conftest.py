@@ -15,7 +15,7 @@ _LIMIT_SECONDS = 10
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Return where a fake engine lives; at the end nothing that it started may be left."""
     yield tmp_path
-    # What an engine started is not the worker's to wait for: it was killed, and dies when the kernel gets to it.
+    # What an engine started is not the worker's to wait for: killed, it dies when the kernel gets to it.
     deadline = time.monotonic() + _LIMIT_SECONDS
     while left := [pid for pid in fake.pids(tmp_path) if alive(pid)]:
         assert time.monotonic() < deadline, left
