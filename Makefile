@@ -6,10 +6,10 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run up test check clean lock bench
+.PHONY: help setup demo run up test test-nix check clean lock bench
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.complete .tools/.complete ## make the virtual environment and fetch the programs of the stack
@@ -33,6 +33,9 @@ test: setup ## run all tests, and the unit tests on Python 3.13 too
 	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit 0; fi; \
 	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
 	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q tests/unit
+
+test-nix: setup .tools/nix/.complete ## check the systemd units and evaluate the Nix files
+	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q tests/unit/nix
 
 check: setup ## check style, types, import rules, the lock and the migrations
 	@echo "check: ruff" && $(PYTHON) -m ruff check --quiet && $(PYTHON) -m ruff format --check --quiet
@@ -72,6 +75,9 @@ find-3.13 = for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python; d
 
 .tools/venv-3.13/.complete: requirements.lock pyproject.toml dev/venv.sh
 	@dev/venv.sh $(PYTHON_3_13) .tools/venv-3.13
+
+.tools/nix/.complete: .tools/.complete tests/unit/nix/provision.py
+	@$(PYTHON) -m tests.unit.nix.provision .tools/nix && touch $@
 
 .tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@
