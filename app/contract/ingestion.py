@@ -34,6 +34,8 @@ class FetchOutcome(StrEnum):
     """The whole answer arrived, with a clean end."""
     CUT = "cut"
     """Broken off: reset, stall, half a line, or the safeguard that shut the socket."""
+    UNORDERED = "unordered"
+    """A stream's dates went backwards: the cursor may have passed over games that come later in it."""
     STOPPED = "stopped"
     """Ended by us: a warm stop, or consumers that fell too far behind."""
     RATE_LIMITED = "rate_limited"

@@ -39,6 +39,7 @@ class RunState(StrEnum):
     RUNNING = "running"
     COMPLETE = "complete"
     CUT = "cut"
+    UNORDERED = "unordered"
     STOPPED = "stopped"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"

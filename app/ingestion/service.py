@@ -264,10 +264,15 @@ def _postpone(player: Player, run: IngestionRun, report: FetchReport, now: datet
         player.next_sync_at = now + (timedelta() if gone else NOT_FOUND_WAITS[tries])
     elif report.outcome is FetchOutcome.UNAUTHORISED:
         player.state = PlayerState.UNAUTHORISED
-    elif report.outcome is FetchOutcome.STOPPED or run.new_games > 0:
+    elif report.outcome is FetchOutcome.STOPPED or (
+        run.new_games > 0 and report.outcome is not FetchOutcome.UNORDERED
+    ):
         player.failures = 0
         player.next_sync_at = now
     else:
+        if report.outcome is FetchOutcome.UNORDERED:
+            # What was entered in the manifest stays; the next run reads it all again.
+            player.seen_until = run.since
         wait = _FAILURE_WAIT * 2 ** min(player.failures, 16)
         player.failures += 1
         player.next_sync_at = now + min(wait, _FAILURE_WAIT_MAX)

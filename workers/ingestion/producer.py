@@ -179,7 +179,7 @@ class Run:
             # The cursor would pass over games that come later in the stream and are older: what is newer than
             # this line must not move it (those games are stored all the same, and seen again).
             self._seen = [seen for seen in self._seen if seen.created_at_ms <= game.created_at_ms]
-            raise RequestEnded(FetchOutcome.CUT, "unordered stream")
+            raise RequestEnded(FetchOutcome.UNORDERED, f"line {number} is older than the one before")
         try:
             self._dispatch(self._plan, number, game.payload)
         except Exception as error:

@@ -163,3 +163,14 @@ def test_other_bytes_are_another_garbled_line(ledger: Ledger) -> None:
     for number in range(4):
         ledger.make_due()
         assert ledger.garbled(ledger.plan().run_id, digest=f"{number:02d}" * 32) is GarbledVerdict.STOP
+
+
+def test_a_stream_out_of_order_is_read_again_from_its_beginning(api: Api, ledger: Ledger) -> None:
+    run_id = ledger.plan().run_id
+    ledger.see(run_id, [make_game(1), make_game(5)])
+    assert api.value("SELECT seen_until FROM players") is not None
+    assert not ledger.finish(run_id, 2, FetchOutcome.UNORDERED).more
+    assert api.value("SELECT seen_until FROM players") is None
+    assert _wait_seconds(api) == 5
+    ledger.make_due()
+    assert ledger.plan().since_ms is None

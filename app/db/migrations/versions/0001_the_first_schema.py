@@ -287,6 +287,7 @@ def upgrade() -> None:
                 "running",
                 "complete",
                 "cut",
+                "unordered",
                 "stopped",
                 "rate_limited",
                 "unavailable",

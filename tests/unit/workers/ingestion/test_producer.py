@@ -230,7 +230,9 @@ def test_a_stream_that_goes_backwards_is_cut_before_that_line(world: World) -> N
     world.fetch(lines(1, 5, 3, 6))
     # Not the newer one before it either: the cursor would come to stand behind a game not seen.
     assert world.api.seen == [(1, "game0001")]
-    assert world.report == FetchReport(outcome=FetchOutcome.CUT, lines=2, detail="unordered stream")
+    assert world.report == FetchReport(
+        outcome=FetchOutcome.UNORDERED, lines=2, detail="line 3 is older than the one before"
+    )
 
 
 def test_games_of_the_same_millisecond_are_in_order(world: World) -> None:
