@@ -35,7 +35,8 @@ def problem(
     """Return a problem document as a response."""
     body = {
         "type": f"urn:scoresheet:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        # Of the type, as the RFC asks; a status's phrase would change with the version of Python.
+        "title": code.replace("_", " ").capitalize(),
         "status": status,
         "detail": detail,
         "code": code,

@@ -59,5 +59,5 @@ def test_a_problem_can_quote_anything() -> None:
     assert (document["detail"], document["floor"], document["title"]) == (
         "a\ud800\x00é",
         7,
-        "Unprocessable Entity",
+        "Invalid input",
     )
