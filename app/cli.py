@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -94,6 +95,9 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
         server_header=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
+    # What is loaded stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     uvicorn.Server(config).run(_listen(settings))
     return os.EX_OK
 
