@@ -19,13 +19,17 @@ Words in capitals are meant as in RFC 2119.
   and missing evaluations of Lichess. It MAY raise any exception: that is stored as the plugin's error for
   this game, and neither harms other plugins nor other games.
 - A plugin SHALL declare in `needs` what it cannot do without, and MAY use whatever else it gets.
+- A plugin MAY override `wishes` to ask for more at single positions: several lines, or the full budget. It is
+  asked once, when every position has an evaluation, under the same rules as `analyse`. Wishes of all plugins
+  are joined: what one asked for, the others may get as well. `analyse` SHALL cope with a wish that was not
+  met, which happens where the evaluations are Lichess's.
 - A plugin MAY import `plugins.*`, `app.contract` and `chess`, and libraries of its own.
 - Later versions of this module MAY add attributes to `AnalysedGame` and fields, with defaults, to `Needs`;
   such additions keep `API_VERSION`. Anything that could break a plugin raises it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Generic, TypeVar
@@ -38,12 +42,15 @@ from app.contract.positions import Score
 
 __all__ = [
     "API_VERSION",
+    "MAX_LINES",
     "MAX_RESULT_BYTES",
     "AnalysedGame",
+    "Line",
     "Needs",
     "Plugin",
     "PluginOutput",
     "PositionEvaluation",
+    "Wish",
     "initial_board",
     "side_to_move",
 ]
@@ -52,6 +59,8 @@ API_VERSION = 1
 """The version of this contract; a plugin declares the one that it was written for."""
 MAX_RESULT_BYTES = 1_000_000
 """Longest result, as compact JSON in UTF-8."""
+MAX_LINES = 5
+"""Most lines that a plugin can ask for at a position."""
 
 
 def initial_board(variant: str, initial_fen: str | None) -> chess.Board:
@@ -77,17 +86,42 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What a plugin would like to have of one position beyond its evaluation."""
+
+    lines: int = 1
+    """The best so many moves, each with its score and line; from 1 to `MAX_LINES`."""
+    full_budget: bool = False
+    """Searched with the whole reference budget, wherever the adaptive mode would have stopped before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of several best lines of a position."""
+
+    score: Score
+    """From White's view."""
+    pv: tuple[str, ...]
+    """In UCI notation, the move that it is about first; at most 64 plies, never empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class PositionEvaluation:
-    """What the engine thinks of one position."""
+    """What the engine (or Lichess's) thinks of one position."""
 
     score: Score
     """From White's view. A position in which the game is over has mate 0 (checkmate) or 0 cp (stalemate)."""
     depth: int
-    """Plies; 0 where the game is over."""
+    """Plies; 0 where the game is over, and where Lichess does not say."""
     nodes: int
-    """Positions searched; 0 where the game is over."""
+    """Positions searched; 0 where the game is over, and where Lichess does not say."""
     pv: tuple[str, ...]
     """Best line in UCI notation, best move first, at most 64 plies; empty where the game is over."""
+    lines: tuple[Line, ...] = ()
+    """The best lines, best first; empty unless a plugin wished for several. They come from a search of their
+    own, so the first need not equal `score` and `pv`. Fewer where the position has fewer moves."""
+    budget_nodes: int = 0
+    """The budget that `score` rests on; below the reference where the adaptive mode saw nothing at stake."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +221,10 @@ class Plugin(ABC, Generic[Output_co]):
     result_type: ClassVar[type[PluginOutput]]
     """The class that `analyse` returns; its JSON schema documents the result."""
     needs: ClassVar[Needs] = Needs()
+
+    def wishes(self, game: AnalysedGame) -> Mapping[int, Wish]:  # noqa: ARG002 - for those who override it
+        """Return what to add, by ply (0 to `game.plies`), before `analyse` is called; nothing by default."""
+        return {}
 
     @abstractmethod
     def analyse(self, game: AnalysedGame) -> Output_co:
