@@ -4,14 +4,28 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    CTE,
+    Boolean,
+    ColumnElement,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import AnalysisPriority, AnalysisState, PluginId
 from app.contract.analyses import PluginResult as PluginResultMessage
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
-from app.db.prepared import prepared
 
 OPEN = (AnalysisState.PENDING, AnalysisState.RUNNING)
 
@@ -21,18 +35,6 @@ class LockedAnalysis(NamedTuple):
 
     analysis: GameAnalysis
     game: Game
-
-
-async def put(
-    session: AsyncSession, game_id: int, created_at: datetime, state: AnalysisState, *, void: bool
-) -> None:
-    """Enter a finished game; with `void` its present analysis starts anew."""
-    values = {"game_id": game_id, "created_at": created_at, "state": state}
-    connection = await session.connection()
-    await connection.execute(_RESTART if void else _ENTER, values)
-    if not void:
-        return
-    await session.execute(delete(PluginResult).where(PluginResult.game_id == game_id))
 
 
 FRESH: dict[str, Any] = {
@@ -45,17 +47,26 @@ FRESH: dict[str, Any] = {
 }
 """Values of an analysis that nobody has tried yet."""
 
-# Built once: the hot path of ingestion.
-_COLUMNS = ("game_id", "created_at", "state")
-_ENTER = prepared(insert(GameAnalysis).on_conflict_do_nothing(), _COLUMNS)
-# The fence moves on: a worker that still analyses the old moves may not report.
-_RESTART = prepared(
-    insert(GameAnalysis).on_conflict_do_update(
-        index_elements=["game_id"],
-        set_={"state": insert(GameAnalysis).excluded.state, "fence": GameAnalysis.fence + 1, **FRESH},
-    ),
-    _COLUMNS,
-)
+
+def enter(stored: CTE, moves_changed: CTE) -> tuple[CTE, CTE]:
+    """Return the parts of a statement that enter a finished game; where its moves changed, it starts anew.
+
+    `stored` yields id, created_at and changed of the game, `moves_changed` its id or nothing
+    (app/games/store.py); parameters are `finished` and `analysis_state`.
+    """
+    statement = insert(GameAnalysis).from_select(
+        ["game_id", "created_at", "state"],
+        select(stored.c.id, stored.c.created_at, bindparam("analysis_state", type_=Text)).where(
+            stored.c.changed, bindparam("finished", type_=Boolean)
+        ),
+    )
+    # The fence moves on: a worker that still analyses the old moves may not report.
+    restarted = {"state": statement.excluded.state, "fence": GameAnalysis.fence + 1, **FRESH}
+    entered = statement.on_conflict_do_update(
+        index_elements=["game_id"], set_=restarted, where=exists(select(moves_changed.c.id))
+    )
+    void = delete(PluginResult).where(PluginResult.game_id.in_(select(moves_changed.c.id)))
+    return entered.cte("analysis_entered"), void.cte("results_voided")
 
 
 async def fail_exhausted(session: AsyncSession, max_attempts: int) -> Sequence[int]:

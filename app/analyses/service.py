@@ -28,12 +28,9 @@ _LOG = structlog.get_logger(__name__)
 _RETRY_WAIT_MAX = timedelta(hours=6)
 
 
-async def game_stored(
-    session: AsyncSession, game_id: int, created_at: datetime, *, analysable: bool, void: bool
-) -> None:
-    """Enter a finished game that was stored or changed; with `void` (other moves) it starts anew."""
-    state = AnalysisState.PENDING if analysable else AnalysisState.UNSUPPORTED
-    await repository.put(session, game_id, created_at, state, void=void)
+def first_state(*, analysable: bool) -> AnalysisState:
+    """Return where the analysis of a finished game begins."""
+    return AnalysisState.PENDING if analysable else AnalysisState.UNSUPPORTED
 
 
 async def pending(session: AsyncSession, settings: Settings, request: PendingRequest) -> list[str]:

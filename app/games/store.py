@@ -1,45 +1,21 @@
-"""How does a game get into the database, whatever came before and in whatever order?"""
+"""How does a game get into the database, whatever came before and in whatever order?
 
-from typing import Any, NamedTuple
+As parts of one statement (app/ingestion/storage.py), which this module knows best: the rows of a game.
+"""
 
-from sqlalchemy import Row, case, func, literal_column, select, tuple_
-from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningInsert
+from typing import Any, Final
+
+from pydantic_core import to_json
+from sqlalchemy import CTE, Column, Text, bindparam, case, cast, func, literal_column, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from app.contract.games import ANALYSABLE_VARIANTS, GameRecord
 from app.db.base import Base
-from app.db.models import GameMoves
-from app.db.prepared import prepared
 from app.games.revisits import next_revisit
 
-
-class Stored(NamedTuple):
-    """What an upsert did."""
-
-    game_id: int
-    inserted: bool
-    changed: bool
-    """Inserted, or different from before."""
-    moves_changed: bool
-    """The board's part is new: analyses of the old moves are void."""
-
-
-async def upsert(session: AsyncSession, record: GameRecord, run_id: int, line: int) -> Stored | None:
-    """Store a game unless a later observation is stored already; return None then.
-
-    Observations are ordered by (finished, run, line): a finished game never becomes unfinished again.
-    So any number of observations, in any order, leave the same row.
-    """
-    row = await _upsert_game(session, record, run_id, line)
-    if row is None:
-        return None
-    game_id, inserted, changed = row
-    if not changed:
-        return Stored(game_id, inserted=False, changed=False, moves_changed=False)
-    moves_changed = inserted or await _moves_differ(session, game_id, record)
-    await _upsert_moves(session, game_id, record)
-    return Stored(game_id, inserted, changed=True, moves_changed=moves_changed)
+GAMES: Final = Base.metadata.tables["games"]
+MOVES: Final = Base.metadata.tables["game_moves"]
 
 
 def is_analysable(record: GameRecord) -> bool:
@@ -47,18 +23,29 @@ def is_analysable(record: GameRecord) -> bool:
     return record.variant in ANALYSABLE_VARIANTS and record.moves.uci is not None
 
 
-async def _upsert_game(
-    session: AsyncSession, record: GameRecord, run_id: int, line: int
-) -> Row[tuple[int, bool, bool]] | None:
-    values = {"source_id": record.id, "run_id": run_id, "line": line, **_columns(record)}
-    connection = await session.connection()
-    return (await connection.execute(_GAME_UPSERT, values)).one_or_none()
+def rows(record: GameRecord, run_id: int, line: int) -> dict[str, str]:
+    """Return a game's rows as the parameters that the parts below read: one JSON object a table.
+
+    PostgreSQL takes a document apart faster than psycopg writes fifty parameters, long arrays above all.
+    """
+    game = {"source_id": record.id, "run_id": run_id, "line": line, **_columns(record)}
+    moves = record.moves
+    board = {
+        "san": moves.san,
+        "uci": moves.uci,
+        "position_keys": moves.position_keys,
+        "clocks_cs": moves.clocks_cs,
+        "source_evaluations": None
+        if record.evaluations is None
+        else [item.model_dump(mode="json", exclude_none=True) for item in record.evaluations],
+    }
+    return {"game": to_json(game).decode(), "board": to_json(board).decode()}
 
 
 def _columns(record: GameRecord) -> dict[str, Any]:
     opening, clock = record.opening, record.clock
     return {
-        "digest": bytes.fromhex(record.digest),
+        "digest": f"\\x{record.digest}",
         "rated": record.rated,
         "variant": record.variant,
         "speed": record.speed,
@@ -94,62 +81,73 @@ def _columns(record: GameRecord) -> dict[str, Any]:
     }
 
 
-async def _moves_differ(session: AsyncSession, game_id: int, record: GameRecord) -> bool:
-    # The keys tell another initial position or variant, too, under which the same moves are another game.
-    query = select(GameMoves.san, GameMoves.position_keys).where(GameMoves.game_id == game_id)
-    row = (await session.execute(query)).one_or_none()
-    return row is None or tuple(row) != (record.moves.san, record.moves.position_keys)
-
-
-async def _upsert_moves(session: AsyncSession, game_id: int, record: GameRecord) -> None:
-    moves = record.moves
-    values = {
-        "game_id": game_id,
-        "san": moves.san,
-        "uci": moves.uci,
-        "position_keys": moves.position_keys,
-        "clocks_cs": moves.clocks_cs,
-        "source_evaluations": None
-        if record.evaluations is None
-        else [item.model_dump(mode="json", exclude_none=True) for item in record.evaluations],
-    }
-    connection = await session.connection()
-    await connection.execute(_MOVES_UPSERT, values)
-
-
-# This is the hot path of ingestion: statements are built once, since building one costs more than running it.
-_OF_THE_DATABASE = {"id", "source", "stored_at", "updated_at", "revisits"}
+_OF_THE_DATABASE: Final = frozenset({"id", "source", "stored_at", "updated_at", "revisits"})
 """Columns that an observation says nothing of."""
 
 
-def _game_upsert() -> ReturningInsert[tuple[int, bool, bool]]:
-    statement = insert(GAMES)
+def upsert_game() -> CTE:
+    """Return the part that stores the game's row unless a later observation is stored already.
+
+    Observations are ordered by (finished, run, line): a finished game never becomes unfinished again. So any
+    number of observations, in any order, leave the same row. It yields a row (id, created_at, inserted,
+    changed), or none where a later observation stands; `changed` includes inserted.
+    """
+    names = [column.name for column in GAMES.c if column.name not in _OF_THE_DATABASE]
+    statement = insert(GAMES).from_select(names, select(*_document("game", "games", names).c))
     new = statement.excluded
     # The same content sets the same values, so a second look only moves the observation on.
-    observed = {
-        column.name: new[column.name]
-        for column in GAMES.c
-        if column.name not in _OF_THE_DATABASE | {"source_id"}
-    }
+    observed = {name: new[name] for name in names if name != "source_id"}
     changed_at = case((new.digest != GAMES.c.digest, func.now()), else_=GAMES.c.updated_at)
     order = ("finished", "run_id", "line")
+    return (
+        statement.on_conflict_do_update(
+            index_elements=["source", "source_id"],
+            set_={**observed, "updated_at": changed_at},
+            where=tuple_(*(new[name] for name in order)) > tuple_(*(GAMES.c[name] for name in order)),
+        )
+        .returning(
+            GAMES.c.id,
+            GAMES.c.created_at,
+            literal_column("(games.xmax = 0)").label("inserted"),
+            (GAMES.c.updated_at == func.now()).label("changed"),
+        )
+        .cte("stored")
+    )
+
+
+def upsert_moves(stored: CTE) -> CTE:
+    """Return the part that stores the moves of a game that was inserted or changed."""
+    names = [column.name for column in MOVES.c if column.name != "game_id"]
+    board = _document("board", "game_moves", names)
+    statement = insert(MOVES).from_select(
+        ["game_id", *names], select(stored.c.id, *board.c).where(stored.c.changed)
+    )
     return statement.on_conflict_do_update(
-        index_elements=["source", "source_id"],
-        set_={**observed, "updated_at": changed_at},
-        where=tuple_(*(new[name] for name in order)) > tuple_(*(GAMES.c[name] for name in order)),
-    ).returning(GAMES.c.id, literal_column("(games.xmax = 0)"), GAMES.c.updated_at == func.now())
+        index_elements=["game_id"], set_={name: statement.excluded[name] for name in names}
+    ).cte("board_stored")
 
 
-def _moves_upsert() -> Insert:
-    statement = insert(MOVES)
-    changes = {column.name: statement.excluded[column.name] for column in MOVES.c if not column.primary_key}
-    return statement.on_conflict_do_update(index_elements=["game_id"], set_=changes)
+def moves_changed(stored: CTE) -> CTE:
+    """Return the part that yields the game's id where its moves are others than before, else nothing.
+
+    What was found in the old moves is void then. The keys tell another initial position or variant, too,
+    under which the same moves are another game. All parts of a statement see what was there before it.
+    """
+    board = _document("board", "game_moves", ["san", "position_keys"])
+    before, now = tuple_(MOVES.c.san, MOVES.c.position_keys), tuple_(*board.c)
+    return (
+        select(stored.c.id)
+        .select_from(stored.join(MOVES, MOVES.c.game_id == stored.c.id).join(board, literal_column("true")))
+        .where(stored.c.changed, before.is_distinct_from(now))
+        .cte("moves_changed")
+    )
 
 
-GAMES = Base.metadata.tables["games"]
-MOVES = Base.metadata.tables["game_moves"]
-_GAME_UPSERT = prepared(
-    _game_upsert(),
-    [column.name for column in GAMES.c if column.name not in _OF_THE_DATABASE],
-)
-_MOVES_UPSERT = prepared(_moves_upsert(), MOVES.c.keys())
+def _document(parameter: str, table: str, names: list[str]) -> TableValuedAlias:
+    """Return a JSON object among the parameters as a row of a table, by the names of its columns."""
+    columns = Base.metadata.tables[table].c
+    document = cast(bindparam(parameter, type_=Text), JSONB)
+    return func.jsonb_populate_record(literal_column(f"NULL::{table}"), document).table_valued(
+        *(Column(name, columns[name].type) for name in names),
+        name=f"{parameter}_document",
+    )

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.analyses import service as analyses
 from app.contract.ingestion import Observation, StoreAnswer
 from app.errors import InvalidInput, NotFound
-from app.games import store
-from app.ingestion import ledger
+from app.ingestion import ledger, storage
 from app.ingestion.service import from_ms
 from app.players import repository as players
 
@@ -37,20 +34,7 @@ async def _store(session: AsyncSession, observation: Observation) -> str:
     record = observation.game
     if record is None or record.id != observation.id:
         raise InvalidInput(f"{observation.id}: the game has another id")
-    stored = await store.upsert(session, record, observation.run_id, observation.line)
-    if stored is not None and stored.changed and record.finished:
-        await analyses.game_stored(
-            session,
-            stored.game_id,
-            record.created_at,
-            analysable=store.is_analysable(record),
-            void=stored.moves_changed and not stored.inserted,
-        )
-    try:
-        await ledger.settle_stored(session, observation.player.lower(), _manifest_row(observation))
-    except IntegrityError as error:
-        # The statement looks the player up itself, to save a query on the hot path.
-        raise NotFound(f"{observation.player} was never tracked") from error
+    stored = await storage.put(session, observation, record)
     if stored is None or not stored.changed:
         return "unchanged"
     return "stored" if stored.inserted else "updated"

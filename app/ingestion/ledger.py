@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import CTE, bindparam, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Player, SeenGame, SeenState
-from app.db.prepared import prepared
 
 NAMELESS_PREFIX = "line:"
 """Begins the manifest's id of a line that names no game."""
@@ -38,14 +37,33 @@ async def count_new(session: AsyncSession, player_id: int, run_id: int) -> int:
     return (await session.execute(query)).scalar_one()
 
 
-async def settle_stored(session: AsyncSession, user_id: str, row: dict[str, Any]) -> None:
-    """Mark a game as stored in a player's manifest, whatever it was before.
+def settle_stored() -> CTE:
+    """Return the part of a statement that marks a game as stored in a player's manifest, whatever it was.
 
-    The entry then names the earliest line that was stored, so the order of deliveries leaves no trace.
-    `row` holds source_id, created_at, run_id and line; the entry is made where it is missing.
+    The entry then names the earliest line that was stored, so the order of deliveries leaves no trace; it is
+    made where it is missing. Parameters are `of_user`, `source_id`, `created_at`, `run_id` and `line`. The
+    player is looked up in passing: one that was never tracked violates a constraint.
     """
-    connection = await session.connection()
-    await connection.execute(_SETTLE_STORED, {**row, "of_user": user_id})
+    player_id = select(Player.id).where(Player.user_id == bindparam("of_user")).scalar_subquery()
+    statement = insert(SeenGame).values(
+        player_id=player_id,
+        state=SeenState.STORED,
+        **{name: bindparam(name) for name in ("source_id", "created_at", "run_id", "line")},
+    )
+    cleared: dict[str, Any] = dict.fromkeys(("retry_at", "refusal_code", "refusal_detail", "raw"))
+    new = statement.excluded
+    earlier = tuple_(new.run_id, new.line) < tuple_(SeenGame.run_id, SeenGame.line)
+    return statement.on_conflict_do_update(
+        index_elements=["player_id", "source_id"],
+        set_={
+            "state": SeenState.STORED,
+            "run_id": new.run_id,
+            "line": new.line,
+            "updated_at": func.now(),
+            **cleared,
+        },
+        where=or_(SeenGame.state != SeenState.STORED, earlier),
+    ).cte("settled")
 
 
 async def settle_refused(
@@ -144,30 +162,3 @@ async def reopen_refused(session: AsyncSession, player_id: int, ids: Sequence[st
     if ids is not None:
         statement = statement.where(SeenGame.source_id.in_(ids))
     return len((await session.execute(statement)).all())
-
-
-def _settle_stored() -> Insert:
-    # Built once: the hot path of ingestion.
-    player_id = select(Player.id).where(Player.user_id == bindparam("of_user")).scalar_subquery()
-    statement = insert(SeenGame).values(
-        player_id=player_id,
-        state=SeenState.STORED,
-        **{name: bindparam(name) for name in ("source_id", "created_at", "run_id", "line")},
-    )
-    cleared: dict[str, Any] = dict.fromkeys(("retry_at", "refusal_code", "refusal_detail", "raw"))
-    new = statement.excluded
-    earlier = tuple_(new.run_id, new.line) < tuple_(SeenGame.run_id, SeenGame.line)
-    return statement.on_conflict_do_update(
-        index_elements=["player_id", "source_id"],
-        set_={
-            "state": SeenState.STORED,
-            "run_id": new.run_id,
-            "line": new.line,
-            "updated_at": func.now(),
-            **cleared,
-        },
-        where=or_(SeenGame.state != SeenState.STORED, earlier),
-    )
-
-
-_SETTLE_STORED = prepared(_settle_stored())
