@@ -35,6 +35,9 @@ Lists are pages: pass `next` of one as `after` to get the following. Every error
 centipawns or moves to mate.
 """
 
+_TAGS = ("health", "players", "ingestion", "games", "analyses", "workers")
+"""In the order of `/docs`: what people need comes before what the workers do."""
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application; it connects to nothing until it starts."""
@@ -52,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Scoresheet",
         version=version("scoresheet"),
         description=_DESCRIPTION,
+        openapi_tags=[{"name": name} for name in _TAGS],
         lifespan=lifespan,
         redoc_url=None,
     )
@@ -59,15 +63,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.tokens = TokenCache()
     problems.install(app)
     app.add_middleware(body_limit.BodyLimit, limit_bytes=settings.body_limit_bytes)
+    # FastAPI asks one router after the other: the one that is asked for every game goes first.
     for router in (
+        ingestion.worker_router,
+        analyses.worker_router,
         health.router,
         players.router,
         stats.router,
         ingestion.router,
         games.router,
         analyses.router,
-        analyses.worker_router,
-        ingestion.worker_router,
     ):
         app.include_router(router)
     return app
