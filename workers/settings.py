@@ -28,6 +28,7 @@ KNOWN_TO_API = frozenset(
         "DATABASE_URL",
         "MIGRATION_DATABASE_URL",
         "DATABASE_POOL_SIZE",
+        "DATABASE_PREPARED_STATEMENTS",
         "API_HOST",
         "API_PORT",
         "BODY_LIMIT_BYTES",

@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from psycopg import capabilities
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.settings import Settings
+
+_PREPARED_AFTER = 3
+"""Executions on one connection after which a statement is worth preparing."""
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -17,9 +21,15 @@ def create_engine(settings: Settings) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
-        # Prepared statements outlive a transaction, PgBouncer's connections (before 1.22) do not.
-        connect_args={"prepare_threshold": None, "connect_timeout": 5},
+        connect_args={"prepare_threshold": _prepare_threshold(settings), "connect_timeout": 5},
     )
+
+
+def _prepare_threshold(settings: Settings) -> int | None:
+    # A prepared statement outlives its transaction, and so PgBouncer's loan of a connection: PgBouncer has
+    # to follow, and can only where libpq tells it which statements are closed.
+    able = settings.database_prepared_statements and capabilities.has_send_close_prepared()
+    return _PREPARED_AFTER if able else None
 
 
 def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

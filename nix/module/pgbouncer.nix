@@ -33,6 +33,8 @@ in
         default_pool_size = lib.mkDefault 16;
         max_client_conn = lib.mkDefault 200;
         query_wait_timeout = 15;
+        # The API has its statements planned once a connection.
+        max_prepared_statements = lib.mkDefault 200;
         idle_transaction_timeout = 30;
         # The default of 15 s would delay every recovery.
         server_login_retry = 1;
