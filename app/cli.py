@@ -2,19 +2,17 @@
 
 import argparse
 import asyncio
-import gc
 import os
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
-import uvicorn
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import server
 from app import settings as app_settings
 from app.access import repository as tokens
 from app.access.service import Scope, new_secret, put_token, revoke_token
@@ -28,8 +26,6 @@ from app.main import create_app
 from app.settings import Settings
 
 _LOG = structlog.get_logger(__name__)
-_STOP_SECONDS = 10
-"""How long requests under way may take to end when the API stops."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,32 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    config = uvicorn.Config(
-        create_app(settings),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-    )
-    # What is loaded stays: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    uvicorn.Server(config).run(_listen(settings))
-    return os.EX_OK
-
-
-def _listen(settings: Settings) -> list[socket.socket]:
-    """Return the listening sockets: TCP for clients and, where it is set, a Unix socket for the workers."""
-    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
-    listeners = [socket.create_server((settings.api_host, settings.api_port), family=family)]
-    if settings.api_socket is not None:
-        # What an API that was killed has left would refuse us.
-        settings.api_socket.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(settings.api_socket))
-        settings.api_socket.chmod(0o660)
-        listeners.append(listener)
-    return listeners
+    return server.serve(create_app(settings), settings)
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:

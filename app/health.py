@@ -1,5 +1,6 @@
 """Is the API alive, and can it serve?"""
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fastapi import APIRouter, Request, Response, status
@@ -7,6 +8,7 @@ from psycopg.errors import UndefinedTable
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.broker import Broker
 from app.db.migrate import head_revision
@@ -36,6 +38,28 @@ class Readiness(BaseModel):
     broker: Check = Field(description="down delays work, and hinders no request.")
 
 
+@dataclass(frozen=True)
+class Schema:
+    """Where the database's schema stands."""
+
+    check: Check
+    """down: nobody knows, the database does not answer."""
+    revision: str | None = None
+    """None where there is none."""
+    needed: str = field(default_factory=head_revision)
+
+
+async def look_at_schema(engine: AsyncEngine) -> Schema:
+    """Return where the schema stands, after some seconds at most."""
+    try:
+        async with engine.connect() as connection:
+            revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError as error:
+        missing = isinstance(error, DBAPIError) and isinstance(error.orig, UndefinedTable)
+        return Schema(Check.OUTDATED if missing else Check.DOWN)
+    return Schema(Check.OK if revision == head_revision() else Check.OUTDATED, revision)
+
+
 @router.get("/healthz")
 async def healthz() -> Health:
     """Tell that the process is alive."""
@@ -45,16 +69,8 @@ async def healthz() -> Health:
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(request: Request, response: Response) -> Readiness:
     """Tell whether database, schema and broker are as they must be: 200, else 503."""
-    database, schema = Check.OK, Check.OK
-    try:
-        async with request.app.state.engine.connect() as connection:
-            revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-        schema = Check.OK if revision == head_revision() else Check.OUTDATED
-    except SQLAlchemyError as error:
-        if isinstance(error, DBAPIError) and isinstance(error.orig, UndefinedTable):
-            schema = Check.OUTDATED
-        else:
-            database = schema = Check.DOWN
+    schema = (await look_at_schema(request.app.state.engine)).check
+    database = Check.DOWN if schema is Check.DOWN else Check.OK
     broker: Broker = request.app.state.broker
     broker_check = Check.OK if await broker.is_up() else Check.DOWN
     readiness = Readiness(database=database, schema_=schema, broker=broker_check)

@@ -13,6 +13,8 @@ from kombu import Queue
 
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from app.kit.logging import configure_logging
+from app.kit.systemd import notice_seconds
+from workers.progress import board
 from workers.settings import Settings
 
 _LOG = structlog.get_logger(__name__)
@@ -66,11 +68,14 @@ class ScoresheetTask(_Task):
         with structlog.contextvars.bound_contextvars(
             task=str(self.name), task_id=self.request.id, **named, **_plain(kwargs)
         ):
+            board.begin()
             try:
                 return self.run(*args, **kwargs)
             except Exception:
                 _LOG.exception("task_failed")
                 raise
+            finally:
+                board.end()
 
 
 def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +120,7 @@ app.conf.update(
     worker_redirect_stdouts=False,
     timezone="UTC",
     enable_utc=True,
-    beat_scheduler="celery.beat:PersistentScheduler",
+    beat_scheduler="workers.beat:Scheduler",
 )
 
 
@@ -141,6 +146,8 @@ def configure(settings: Settings) -> "Celery[ScoresheetTask]":
                 (TaskName.ENQUEUE_ANALYSIS_TASKS, settings.analysis_schedule_seconds),
             )
         },
+        # It feeds the watchdog with each round.
+        beat_max_loop_interval=notice_seconds(),
         beat_schedule_filename=str(settings.state_dir / "beat-schedule"),
     )
     return app

@@ -83,11 +83,13 @@ def _check(role: Role, settings: Settings) -> None:
 
 
 def _run_worker(role: Role, settings: Settings) -> int:
-    from workers.celery_app import configure  # noqa: PLC0415  keeps `--help` quick
+    from workers import unit  # noqa: PLC0415  keeps `--help` quick
+    from workers.celery_app import configure  # noqa: PLC0415  the same
 
     celery = configure(settings)
     worker = _WORKERS[role]
     importlib.import_module(worker.tasks)
+    celery.steps["consumer"].update(unit.STEPS)
     process = celery.Worker(
         hostname=f"{role}@{socket.gethostname()}",
         queues=[str(worker.queue)],
@@ -100,6 +102,8 @@ def _run_worker(role: Role, settings: Settings) -> int:
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
+        consumer_cls=unit.PatientConsumer,
+        unit=unit.of_role(role, _concurrency(role, settings)),
     )
     # What is loaded now lives as long as the process: the children's garbage collector need not visit it,
     # and so does not copy the pages that they share (a consumer's child: 21 instead of 34 MiB of its own).

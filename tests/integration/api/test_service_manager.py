@@ -1,26 +1,31 @@
 """Does systemd hear what a unit tells of itself?"""
 
-import socket
+import sys
 from pathlib import Path
 
-import pytest
+from dev.paths import CHECKOUT
+from tests.fakes.systemd import NotifiedProcess
 
+_SPEAK = """
 from app.kit.systemd import ServiceManager
+manager = ServiceManager()
+manager.waiting("the database\\nis away")
+manager.ready()
+manager.status("12 Züge\\ngespeichert")
+manager.alive()
+manager.stopping()
+"""
 
 
-def test_each_notice_is_one_datagram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = str(tmp_path / "notify")
-    monkeypatch.setenv("NOTIFY_SOCKET", address)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(address)
-        systemd.settimeout(10)
-        manager = ServiceManager()
-        try:
-            manager.ready()
-            manager.status("12 games\nstored")
-            manager.alive()
-            manager.stopping()
-            heard = [systemd.recv(4_096) for _ in range(4)]
-        finally:
-            manager._notifier.socket.close()
-    assert heard == [b"READY=1", b"STATUS=12 games stored", b"WATCHDOG=1", b"STOPPING=1"]
+def test_each_notice_reaches_it_on_one_line_and_in_its_encoding(tmp_path: Path) -> None:
+    with NotifiedProcess(tmp_path, [sys.executable, "-c", _SPEAK], {"PYTHONPATH": str(CHECKOUT)}) as unit:
+        assert unit.process.wait(60) == 0
+        heard = unit.finish()
+    assert heard == [
+        "STATUS=the database is away",
+        "EXTEND_TIMEOUT_USEC=120000000",
+        "READY=1",
+        "STATUS=12 Züge gespeichert",
+        "WATCHDOG=1",
+        "STOPPING=1",
+    ]

@@ -1,0 +1,51 @@
+"""Does the schedule run, and what comes next?"""
+
+from typing import Any
+
+import structlog
+from celery.beat import PersistentScheduler
+
+from app.kit.systemd import ServiceManager
+from workers.status import duration
+
+_LOG = structlog.get_logger(__name__)
+
+
+class Scheduler(PersistentScheduler):
+    """Celery's schedule in a file, which feeds systemd's watchdog with each round."""
+
+    def __init__(self, *args: Any, manager: ServiceManager | None = None, **kwargs: Any) -> None:
+        self._manager = manager or ServiceManager()
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Load the schedule."""
+        super().setup_schedule()
+        self._manager.ready()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; return for how many seconds to sleep."""
+        self._manager.alive()
+        pause: float = super().tick(*args, **kwargs)
+        self._manager.status(self._next())
+        return pause
+
+    def close(self) -> None:
+        """Write the schedule to its file: the role stops."""
+        self._manager.stopping()
+        super().close()
+
+    def _next(self) -> str:
+        seconds, task = min((entry.is_due()[1], str(entry.task)) for entry in self.schedule.values())
+        return f"next: {task} in {duration(max(0, seconds))}"
+
+    def _ensure_connected(self) -> Any:
+        # Celery's own waits for the broker without a word.
+        def refused(error: Exception, wait_seconds: float) -> None:
+            _LOG.error("broker_away", error=str(error), wait_seconds=wait_seconds)
+
+        return self.connection.ensure_connection(refused, callback=self._without_broker)
+
+    def _without_broker(self) -> None:
+        self._manager.alive()
+        self._manager.status("waiting for the broker")
