@@ -6,18 +6,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.kit.environment import PREFIX, load_settings
-from app.kit.logging import LogFormat
+from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
+from app.kit.environment import load_settings
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class Settings(BaseSettings):
-    """Settings of the API and of the migrations, read from SCORESHEET_* variables."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+class Settings(RoleSettings):
+    """Settings of the API and of the migrations."""
 
     database_url: SecretStr
     """postgresql+psycopg:// URL of the database, through PgBouncer."""
@@ -28,15 +25,11 @@ class Settings(BaseSettings):
     database_prepared_statements: bool = True
     """Let each connection keep its statements, parsed and planned. Needs PgBouncer 1.22 or newer with its
     `max_prepared_statements` above 0; without a libpq of PostgreSQL 17 it has no effect."""
-    broker_url: SecretStr
-    """Redis, where Celery's messages go: redis:// or redis+socket://."""
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
     api_socket: Path | None = None
     """Unix socket to listen on as well."""
     body_limit_bytes: Annotated[int, Field(ge=1_024, le=2**30)] = 8 * 2**20
-    log_format: LogFormat = LogFormat.AUTO
-    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     slice_games: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Games in one request: it bounds how long other players wait for a backfill (50 s at 20 games/s)."""
@@ -58,14 +51,7 @@ class Settings(BaseSettings):
     @classmethod
     def _postgresql_with_psycopg(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith("postgresql+psycopg://"):
-            raise ValueError("must begin with postgresql+psycopg://")
-        return value
-
-    @field_validator("broker_url")
-    @classmethod
-    def _redis(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("must begin with redis://, rediss:// or redis+socket://")
+            raise wrong("must begin with postgresql+psycopg://")
         return value
 
     @property
@@ -74,38 +60,9 @@ class Settings(BaseSettings):
         return timedelta(hours=self.overlap_hours)
 
 
-# One environment file serves every role; these are read in workers/settings.py (a test compares them).
-KNOWN_TO_WORKERS = frozenset(
-    {
-        "ANALYSIS_CONCURRENCY",
-        "ANALYSIS_SCHEDULE_SECONDS",
-        "ANALYSIS_TIME_LIMIT_SECONDS",
-        "API_URL",
-        "CONSUMER_CONCURRENCY",
-        "ENGINE_HASH_MB",
-        "ENGINE_PATH",
-        "GATE_WAIT_SECONDS",
-        "LICHESS_DEADLINE_SECONDS",
-        "LICHESS_TIMEOUT_SECONDS",
-        "LICHESS_TOKEN_FILE",
-        "LICHESS_URL",
-        "LOCK_HEARTBEAT_SECONDS",
-        "LOCK_TTL_SECONDS",
-        "NODES",
-        "ORCHESTRATOR_SECONDS",
-        "PAUSE_SECONDS",
-        "QUEUE_HIGH_WATER",
-        "QUEUE_LOW_WATER",
-        "STATE_DIR",
-        "VISIBILITY_TIMEOUT_SECONDS",
-        "WORKER_TOKEN_FILE",
-    }
-)
-
-
 def load() -> Settings:
     """Return the settings of this process, or raise ConfigurationError."""
-    return load_settings(Settings, KNOWN_TO_WORKERS)
+    return load_settings(Settings, SETTING_NAMES)
 
 
 def settings_of(request: Request) -> Settings:

@@ -13,7 +13,7 @@ ApiError
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -27,9 +27,12 @@ from app.contract.analyses import (
     AnalysisHandback,
     AnalysisOutcome,
     AnalysisResults,
+    Backlog,
+    BacklogRequest,
     LeaseRenewal,
     PendingGames,
     PendingRequest,
+    PluginId,
 )
 from app.contract.ingestion import (
     DuePlayers,
@@ -43,6 +46,7 @@ from app.contract.ingestion import (
     SeenGames,
     StoreAnswer,
 )
+from workers.progress import board
 from workers.settings import Settings, get_settings
 
 _LOG = structlog.get_logger(__name__)
@@ -184,6 +188,10 @@ class ApiClient:
         """Return games that lack a result of one of the plugins."""
         return self._post("/v1/analyses/pending", request, PendingGames)
 
+    def count_backlog(self, plugins: Sequence[PluginId]) -> int:
+        """Return how many games lack a result of one of the plugins; takes the API a while."""
+        return self._post("/v1/analyses/backlog", BacklogRequest(plugins=list(plugins)), Backlog).games
+
     def claim_analysis(self, game: str, request: AnalysisClaimRequest) -> AnalysisClaim:
         """Take the lease on a game; raises NotClaimable or NotFound."""
         return self._post(f"/v1/analyses/{game}/claim", request, AnalysisClaim)
@@ -219,6 +227,7 @@ class ApiClient:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             at_least = 0.0
+            board.advance()
             try:
                 response = self._send(method, path, content)
             except httpx.TransportError as error:

@@ -49,12 +49,14 @@ class Board:
         self._memory = mmap.mmap(-1, (1 + MAX_PROCESSES) * _SLOT_BYTES)
         self._clock = clock
         self._mine = _SLOT_BYTES
+        self._line_stays = False
+        _INTEGER.pack_into(self._memory, _BACKLOG, -1)
 
     def take_slot(self, index: int) -> None:
         """Write to the slot of that number from now on; whoever had it is gone."""
         self._mine = (1 + index) * _SLOT_BYTES
-        self.end()
         self.say("")
+        self.end()
 
     def begin(self) -> None:
         """Note that a task begins."""
@@ -68,6 +70,8 @@ class Board:
 
     def end(self) -> None:
         """Note that the task has ended."""
+        if not self._line_stays:
+            self.say("")
         _INTEGER.pack_into(self._memory, self._mine + _BUSY, 0)
         self.advance()
 
@@ -76,8 +80,9 @@ class Board:
         (done,) = _INTEGER.unpack_from(self._memory, self._mine + _DONE)
         _INTEGER.pack_into(self._memory, self._mine + _DONE, done + games)
 
-    def say(self, text: str) -> None:
-        """Set the child's line; it stays until the next, beyond the task."""
+    def say(self, text: str, *, stays: bool = False) -> None:
+        """Set the child's line until the end of the task or, if it `stays`, until the next line."""
+        self._line_stays = stays
         raw = text.encode()[:_TEXT_BYTES].ljust(_TEXT_BYTES, b"\0")
         start = self._mine + _TEXT
         self._memory[start : start + _TEXT_BYTES] = raw
@@ -97,10 +102,10 @@ class Board:
         return True
 
     @property
-    def backlog(self) -> int:
-        """Games that wait, as last set."""
+    def backlog(self) -> int | None:
+        """Games that wait, as last set; None if nobody has."""
         (games,) = _INTEGER.unpack_from(self._memory, _BACKLOG)
-        return int(games)
+        return None if games < 0 else int(games)
 
     def slots(self, count: int) -> list[Slot]:
         """Return the first so many slots."""

@@ -9,11 +9,9 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.kit.environment import PREFIX, ConfigurationError, load_settings
-from app.kit.logging import LogFormat
+from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
+from app.kit.environment import ConfigurationError, load_settings
 from app.kit.secret_file import SecretFileError, read_secret
 
 Concurrency = Annotated[int, Field(ge=1, le=256)]
@@ -21,31 +19,6 @@ Concurrency = Annotated[int, Field(ge=1, le=256)]
 
 # Below this the clock was never set: certificates would not verify and every date would be wrong.
 _CLOCK_SANE_FROM = 1_577_836_800  # 2020-01-01, seconds
-
-# One environment file serves every role; these are read in app/settings.py (a test holds the two together).
-KNOWN_TO_API = frozenset(
-    {
-        "DATABASE_URL",
-        "MIGRATION_DATABASE_URL",
-        "DATABASE_POOL_SIZE",
-        "DATABASE_PREPARED_STATEMENTS",
-        "API_HOST",
-        "API_PORT",
-        "BODY_LIMIT_BYTES",
-        "SLICE_GAMES",
-        "SYNC_INTERVAL_SECONDS",
-        "OVERLAP_HOURS",
-        "HOLE_AFTER_SECONDS",
-        "ANALYSIS_LEASE_SECONDS",
-        "ANALYSIS_ATTEMPTS",
-        "ANALYSIS_RETRY_SECONDS",
-    }
-)
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    # Unlike a ValueError's, its message is shown as it is.
-    return PydanticCustomError("scoresheet", "{message}", {"message": message})
 
 
 class Role(StrEnum):
@@ -58,13 +31,9 @@ class Role(StrEnum):
     BEAT = "beat"
 
 
-class Settings(BaseSettings):
-    """Settings of all worker roles, read from SCORESHEET_* variables."""
+class Settings(RoleSettings):
+    """Settings of all worker roles."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
-
-    broker_url: SecretStr
-    """Redis, where Celery's messages go: redis://, rediss:// or redis+socket://."""
     visibility_timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3_600
     """Redis hands an unacknowledged message out again after this long."""
 
@@ -110,40 +79,30 @@ class Settings(BaseSettings):
     nodes: Annotated[int, Field(ge=1, le=10**12)] = 100_000
     """Budget of one position."""
 
-    log_format: LogFormat = LogFormat.AUTO
-    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
-
-    @field_validator("broker_url")
-    @classmethod
-    def _redis(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
-            raise _wrong("must begin with redis://, rediss:// or redis+socket://")
-        return value
-
     @field_validator("api_url", "lichess_url")
     @classmethod
     def _http(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise _wrong("must be an http:// or https:// address with a host")
+            raise wrong("must be an http:// or https:// address with a host")
         return value.rstrip("/")
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:
         # Redis would hand a task to a second process while the first still works on it.
         if self.visibility_timeout_seconds <= 2 * self.longest_task_seconds:
-            raise _wrong(
+            raise wrong(
                 "SCORESHEET_VISIBILITY_TIMEOUT_SECONDS must be more than twice the longest task "
                 f"({self.longest_task_seconds} s; see SCORESHEET_ANALYSIS_TIME_LIMIT_SECONDS and "
                 "SCORESHEET_LICHESS_DEADLINE_SECONDS)"
             )
         # Two heartbeats must be able to fail before the lock lapses.
         if self.lock_ttl_seconds < 3 * self.lock_heartbeat_seconds:
-            raise _wrong(
+            raise wrong(
                 "SCORESHEET_LOCK_TTL_SECONDS must be at least three times SCORESHEET_LOCK_HEARTBEAT_SECONDS"
             )
         if self.queue_low_water >= self.queue_high_water:
-            raise _wrong("SCORESHEET_QUEUE_LOW_WATER must be less than SCORESHEET_QUEUE_HIGH_WATER")
+            raise wrong("SCORESHEET_QUEUE_LOW_WATER must be less than SCORESHEET_QUEUE_HIGH_WATER")
         return self
 
     @property
@@ -177,18 +136,23 @@ class Settings(BaseSettings):
         if role is not Role.BEAT:
             self.worker_token()
             # The socket itself comes and goes with the API, and the client waits for it.
-            if self.api_socket is not None and not self.api_socket.parent.is_dir():
-                raise ConfigurationError(f"SCORESHEET_API_SOCKET: no folder {self.api_socket.parent}")
+            if self.api_socket is not None:
+                _check_folder("SCORESHEET_API_SOCKET", self.api_socket.parent, os.X_OK)
         if role is Role.PRODUCER:
             self.lichess_token()
         if role in {Role.PRODUCER, Role.BEAT}:
-            self._check_state_dir()
+            _check_folder("SCORESHEET_STATE_DIR", self.state_dir, os.W_OK | os.X_OK)
 
-    def _check_state_dir(self) -> None:
-        if not self.state_dir.is_dir():
-            raise ConfigurationError(f"SCORESHEET_STATE_DIR: no folder {self.state_dir}")
-        if not os.access(self.state_dir, os.W_OK | os.X_OK):
-            raise ConfigurationError(f"SCORESHEET_STATE_DIR: {self.state_dir} is not writable")
+
+def _check_folder(name: str, path: Path, rights: int) -> None:
+    try:
+        exists = path.is_dir()
+    except OSError as error:  # a folder above it may not be entered
+        raise ConfigurationError(f"{name}: {path}: {error.strerror}") from error
+    if not exists:
+        raise ConfigurationError(f"{name}: no folder {path}")
+    if not os.access(path, rights):
+        raise ConfigurationError(f"{name}: {path} may not be used by this user")
 
 
 def _secret(name: str, path: Path) -> SecretStr:
@@ -201,4 +165,4 @@ def _secret(name: str, path: Path) -> SecretStr:
 @functools.cache
 def get_settings() -> Settings:
     """Return the settings of this process, read once, or raise ConfigurationError."""
-    return load_settings(Settings, KNOWN_TO_API)
+    return load_settings(Settings, SETTING_NAMES)

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from workers.progress import Board, Slot
@@ -45,18 +46,32 @@ class Status:
         return (done - done_then) / (now - then) if now > then else 0.0
 
 
-def _storing(rate: float, backlog: int) -> str:
+def _storing(rate: float, backlog: int | None) -> str:
     if not rate:
         return "idle"
-    return f"storing {rate:,.{0 if rate >= 10 else 1}f} games/s, {backlog:,} waiting"
+    return f"storing {rate:,.{0 if rate >= 10 else 1}f} games/s{_waiting(backlog)}"
 
 
-def _analysing(slots: list[Slot], rate: float, backlog: int) -> str:
+def _analysing(slots: list[Slot], rate: float, backlog: int | None) -> str:
     busy = sum(slot.busy for slot in slots)
     if not busy:
         return "idle"
     left = f", {duration(backlog / rate)} left" if rate and backlog else ""
-    return f"analysing {busy} {'game' if busy == 1 else 'games'}, {backlog:,} waiting{left}"
+    return f"analysing {busy} {'game' if busy == 1 else 'games'}{_waiting(backlog)}{left}"
+
+
+def _waiting(backlog: int | None) -> str:
+    return "" if backlog is None else f", {backlog:,} waiting"
+
+
+def utc(in_seconds: float = 0.0) -> str:
+    """Return the time of day in so many seconds from now."""
+    return f"{datetime.now(UTC) + timedelta(seconds=in_seconds):%H:%M} UTC"
+
+
+def closed_for(seconds: float) -> str:
+    """Say that Lichess must be left alone for so long."""
+    return f"waiting for Lichess until {utc(seconds)} (429)"
 
 
 def duration(seconds: float) -> str:

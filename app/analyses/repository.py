@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -116,6 +117,13 @@ async def pending(session: AsyncSession, plugins: Sequence[PluginId], limit: int
         .limit(limit - len(ids))
     )
     return ids + list((await session.execute(lacking)).scalars())
+
+
+async def backlog(session: AsyncSession, plugins: Sequence[PluginId]) -> int:
+    """Count the games that lack a result of one of the plugins and may still get it."""
+    lacking = and_(GameAnalysis.state == AnalysisState.DONE, or_(false(), *map(_lacks, plugins)))
+    query = select(func.count()).where(or_(GameAnalysis.state.in_(OPEN), lacking))
+    return (await session.execute(query)).scalar_one()
 
 
 def _lacks(plugin: PluginId) -> ColumnElement[bool]:

@@ -18,6 +18,8 @@ from app.contract.analyses import (
     AnalysisOutcome,
     AnalysisResults,
     AnalysisState,
+    Backlog,
+    BacklogRequest,
     LeaseRenewal,
     PendingGames,
     PendingRequest,
@@ -105,6 +107,12 @@ async def pending(
 ) -> PendingGames:
     """Return games that lack a result of one of the plugins."""
     return PendingGames(games=await service.pending(session, settings, body))
+
+
+@worker_router.post("/backlog")
+async def backlog(session: SessionDependency, body: BacklogRequest) -> Backlog:
+    """Count the games that lack a result of one of the plugins: looks at every game, so ask seldom."""
+    return Backlog(games=await repository.backlog(session, body.plugins))
 
 
 @worker_router.post("/{game_id}/claim")

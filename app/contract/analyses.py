@@ -56,6 +56,18 @@ class PendingGames(WireModel):
     games: list[GameId]
 
 
+class BacklogRequest(WireModel):
+    """How many games lack a result of one of these plugins?"""
+
+    plugins: Annotated[list[PluginId], Field(max_length=100)]
+
+
+class Backlog(WireModel):
+    """What is still to do, games under way and those that wait after a failed attempt included."""
+
+    games: Annotated[int, Field(ge=0)]
+
+
 class AnalysisClaimRequest(WireModel):
     """A worker asks for the lease on one game."""
 

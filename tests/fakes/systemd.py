@@ -1,4 +1,4 @@
-"""How does a program behave under systemd? A stand-in that starts it as systemd does, and hears its notices."""
+"""How does a program behave under systemd? A stand-in that starts it so, and hears its notices."""
 
 import os
 import signal

@@ -1,7 +1,5 @@
 """What does a real systemd hear of a worker: when it is ready, that it lives, and when it does not?"""
 
-import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ import pytest
 from app.access.service import Scope
 from dev.paths import CHECKOUT
 from tests.fakes.systemd import NotifiedProcess
-from tests.integration.conftest import Api, Backend
+from tests.integration.conftest import Api
 from workers.settings import Role
 
 WATCHDOG_SECONDS = 3.0

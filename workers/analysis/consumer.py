@@ -34,6 +34,7 @@ from workers.api_client import (
     NotFound,
     StaleFence,
 )
+from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
@@ -110,6 +111,8 @@ class Analyst:
         results = []
         for plugin in claim.plugins:
             lease.renew_if_due()
+            # A plugin that loops in C only the task's hard limit ends, and this child alone.
+            board.advance(patience_seconds=2 * self.limit_seconds)
             results.append(self._result(plugin, game))
         outcome = self.client.post_results(
             claim.id,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import structlog
 
 from workers.api_client import ApiUnavailable
+from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
@@ -62,6 +63,8 @@ class Lease:
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
+                # This loop keeps the deadlines of the work, the engine's too: while it turns, nothing hangs.
+                board.advance()
                 if stopping():
                     raise WorkerStopping
                 if self._clock() > deadline:

@@ -1,5 +1,6 @@
 """Which Celery tasks analyse games?"""
 
+import contextlib
 import functools
 import os
 import socket
@@ -15,16 +16,20 @@ from workers.analysis import preflight
 from workers.analysis.consumer import Analyst
 from workers.analysis.scheduler import Scheduler
 from workers.analysis.workbench import Workbench
-from workers.api_client import get_api_client
+from workers.api_client import ApiError, get_api_client
 from workers.broker import connect, queue_length
 from workers.celery_app import app, stop_requested
+from workers.progress import board
 from workers.settings import get_settings
+from workers.status import utc
 
 _LOG = structlog.get_logger(__name__)
 
 _BROKER_TIMEOUT_SECONDS = 5.0
 _GAMES_PER_SLOT = 4
 """Games that may wait in the queue for each process that analyses."""
+_BACKLOG_SECONDS = 60.0
+"""Between two counts of the games that wait, for the line of status."""
 _SHARE_OF_LIMIT = 0.8
 """Part of the task's hard time limit that the engine may use: plugins and report need the rest."""
 
@@ -32,13 +37,18 @@ _SHARE_OF_LIMIT = 0.8
 @app.task(name=str(TaskName.ENQUEUE_ANALYSIS_TASKS))
 def enqueue_analysis_tasks() -> None:
     """Fill the analysis queue. Sent by Beat, and by `analyze_game` when the queue runs low; idempotent."""
-    _scheduler().enqueue()
+    sent = _scheduler().enqueue()
+    board.say(f"idle; at {utc()} {sent} games sent", stays=True)
 
 
 @app.task(name=str(TaskName.ANALYZE_GAME))
 def analyze_game(game: str) -> None:
     """Analyse one game. May come twice or never: the lease in PostgreSQL decides who works on it."""
+    if board.backlog_is_due(_BACKLOG_SECONDS):
+        with contextlib.suppress(ApiError):  # only a line of status lacks it
+            board.set_backlog(get_api_client().count_backlog(preflight.plugins().ids))
     if _analyst().analyze(game) is not None:
+        board.count()
         _refill()
 
 

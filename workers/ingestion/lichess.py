@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from app.contract.ingestion import FetchKind, FetchOutcome, FetchPlan
 from workers.ingestion.cutoff import CutOff, RequestEnded
 from workers.ingestion.lines import LineSplitter, RawLine
+from workers.progress import board
 
 NDJSON: Final = "application/x-ndjson"
 
@@ -55,6 +56,7 @@ class LichessClient:
         }
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        self._timeout_seconds = timeout_seconds
         self._timeout = httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds))
         self._transport = transport
 
@@ -73,6 +75,7 @@ class LichessClient:
         ) as http:
             request = _request(http, plan)
             request.extensions["trace"] = _watch(cutoff)
+            board.advance(patience_seconds=self._timeout_seconds)
             try:
                 response = http.send(request, stream=True)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -80,7 +83,7 @@ class LichessClient:
                 raise RequestEnded(FetchOutcome.UNAVAILABLE, _brief(error)) from None
             try:
                 _refuse_other_than_ndjson(response, plan)
-                yield _lines(response, cutoff)
+                yield _lines(response, cutoff, self._timeout_seconds)
             finally:
                 response.close()
 
@@ -128,13 +131,14 @@ def _refuse_other_than_ndjson(response: httpx.Response, plan: FetchPlan) -> None
         raise RequestEnded(FetchOutcome.UNAVAILABLE, f"status 200 with {media_type[:100]} instead of NDJSON")
 
 
-def _lines(response: httpx.Response, cutoff: CutOff) -> Iterator[RawLine]:
+def _lines(response: httpx.Response, cutoff: CutOff, timeout_seconds: float) -> Iterator[RawLine]:
     splitter = LineSplitter()
     try:
         for chunk in response.iter_raw():
             for line in splitter.feed(chunk):
                 cutoff.check()
                 yield line
+            board.advance(patience_seconds=timeout_seconds)
     except (httpx.HTTPError, httpx.StreamError) as error:
         cutoff.check()
         # What is left in the splitter is half a line: it goes with the connection.

@@ -22,6 +22,7 @@ import redis
 import structlog
 
 from workers.ingestion.cutoff import CutOff, CutReason
+from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
@@ -157,6 +158,7 @@ class Gate:
     def _wait(self, give_up_at: float) -> None:
         if self._stopping() or time.monotonic() >= give_up_at:
             raise GateBusyError("somebody else is asking Lichess")
+        board.advance()
         time.sleep(_POLL_SECONDS)
 
     def _extended(self, token: str) -> float | None:

@@ -8,6 +8,7 @@ import structlog
 
 from app.contract.ingestion import FetchOutcome
 from workers.ingestion.cutoff import CutOff, RequestEnded
+from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ class Pressure:
         while self._waiting() > self._low_water:
             if self._clock() - started > self._pause_seconds:
                 raise RequestEnded(FetchOutcome.STOPPED, "the consumers fell too far behind")
+            board.advance()
             cutoff.wait(_POLL_SECONDS)
             cutoff.check()
         _LOG.info("consumers_caught_up", seconds=round(self._clock() - started, 1))

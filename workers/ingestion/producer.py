@@ -21,12 +21,14 @@ from app.contract.ingestion import (
     SeenGame,
     SeenGames,
 )
+from workers import status
 from workers.api_client import ApiClient, NotFound, StaleFence, StaleRun
 from workers.ingestion.cutoff import CutOff, RequestEnded
 from workers.ingestion.lichess import LichessClient
 from workers.ingestion.lines import GarbledError, RawLine, for_people, read_game
 from workers.ingestion.lock import Gate, Hold
 from workers.ingestion.pressure import Pressure
+from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
@@ -101,11 +103,14 @@ class Producer:
         if answer.not_before is None:
             return
         # By the clock of this host, as the API's: they are one host, or keep time.
-        self._gate.close_for(answer.not_before.timestamp() - time.time())
+        seconds = answer.not_before.timestamp() - time.time()
+        self._gate.close_for(seconds)
+        board.say(status.closed_for(seconds), stays=True)
 
     def _run(self, plan: FetchPlan, cutoff: CutOff) -> bool:
         run = Run(plan, self._api, self._dispatch, self._pressure, cutoff)
         _LOG.info("fetch_started", kind=plan.kind.value, since_ms=plan.since_ms, ids=len(plan.ids))
+        board.say(f"fetching {plan.player}: asking Lichess")
         outcome, detail = FetchOutcome.COMPLETE, None
         try:
             with self._lichess.games(plan, cutoff) as lines:
@@ -120,6 +125,10 @@ class Producer:
         verdict = self._api.finish_fetch(
             plan.run_id, FetchReport(outcome=outcome, lines=run.lines, detail=detail)
         )
+        if outcome is FetchOutcome.RATE_LIMITED:
+            board.say(status.closed_for(self._rate_limit_seconds), stays=True)
+        else:
+            board.say(f"idle; last {plan.player}: {run.lines:,} games at {status.utc()}", stays=True)
         _LOG.info("fetch_finished", outcome=outcome.value, detail=detail, lines=run.lines, more=verdict.more)
         return verdict.more
 
@@ -144,7 +153,7 @@ class Run:
         self._cutoff = cutoff
         self._clock = clock
         self._seen: list[SeenGame] = []
-        self._flushed_at = clock()
+        self._started_at = self._flushed_at = clock()
         self._last_created_at_ms = 0
         self.lines = 0
         """Complete lines so far, blank ones not counted."""
@@ -166,6 +175,9 @@ class Run:
             self._api.report_seen(self._plan.run_id, SeenGames(games=self._seen))
             self._seen = []
         self._flushed_at = self._clock()
+        elapsed = self._flushed_at - self._started_at
+        rate = self.lines / elapsed if elapsed else 0.0
+        board.say(f"fetching {self._plan.player}: {self.lines:,} games, {rate:.0f}/s")
 
     def _take(self, line: RawLine) -> None:
         number = self.lines + 1

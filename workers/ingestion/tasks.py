@@ -4,6 +4,7 @@ All are delivered at least once, late acknowledged, and not retried: what one le
 knows, and the next round of `orchestrator` finds. Their time limits are in celery_app.py.
 """
 
+import contextlib
 import functools
 from typing import Any, Final
 
@@ -20,12 +21,17 @@ from workers.ingestion.lichess import LichessClient
 from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
 from workers.ingestion.pressure import Pressure
 from workers.ingestion.producer import Producer
+from workers.progress import board
 from workers.settings import get_settings
+from workers.status import closed_for
 
 _LOG = structlog.get_logger(__name__)
 
 DUE_PLAYERS: Final = 500
 """Players whom one round of the schedule sends on their way at most; the longest waiting go first."""
+
+_BACKLOG_SECONDS: Final = 5.0
+"""Between two looks at the length of the queue, for the line of status."""
 
 # Celery would put the arguments' `repr` into the headers: the payload a second time, for nobody.
 _WITHOUT_REPR: Final[dict[str, Any]] = {"argsrepr": "", "kwargsrepr": ""}
@@ -46,6 +52,8 @@ def fetch_player_games(player: str) -> None:
     try:
         more = _producer().fetch(player)
     except (GateBusyError, GateClosedError) as reason:
+        if isinstance(reason, GateClosedError):
+            board.say(closed_for(reason.seconds), stays=True)
         _LOG.info("fetch_put_off", reason=str(reason))
         return
     except redis.RedisError as error:
@@ -59,6 +67,10 @@ def fetch_player_games(player: str) -> None:
 def process_game_data(player: str, run_id: int, line: int, payload: str) -> None:
     """Parse and store one game. `payload` is the JSON text of the export, without its secrets."""
     consumer.process(get_api_client(), player, run_id, line, payload)
+    board.count()
+    if board.backlog_is_due(_BACKLOG_SECONDS):
+        with contextlib.suppress(redis.RedisError):  # only a line of status lacks it
+            board.set_backlog(broker.queue_length(_redis(), QueueName.DB))
 
 
 def _send_fetch(player: str) -> None:
@@ -70,13 +82,19 @@ def _dispatch(plan: FetchPlan, line: int, payload: str) -> None:
     process_game_data.apply_async((plan.player, plan.run_id, line, payload), **_WITHOUT_REPR)
 
 
+# Made in the child that runs the task: connections must not survive a fork.
 @functools.cache
-def _producer() -> Producer:
-    # Made in the child that runs the task: connections must not survive a fork.
+def _redis() -> redis.Redis:
     settings = get_settings()
-    client = broker.connect(
+    return broker.connect(
         settings.broker_url.get_secret_value(), timeout_seconds=min(5.0, settings.lock_heartbeat_seconds / 2)
     )
+
+
+@functools.cache
+def _producer() -> Producer:
+    settings = get_settings()
+    client = _redis()
     return Producer(
         get_api_client(),
         Gate(

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,11 +15,13 @@ from celery.app.trace import build_tracer
 from pydantic import SecretStr
 
 import workers.ingestion.tasks
+from app.contract.ingestion import Observations, StoreAnswer
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from tests.unit.workers.ingestion.fakes import FakeApi
 from workers import celery_app
 from workers.celery_app import app
 from workers.ingestion.lock import GateBusyError, GateClosedError
+from workers.progress import Board
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """Give the tasks a fake API."""
     api = FakeApi()
     monkeypatch.setattr(workers.ingestion.tasks, "get_api_client", lambda: api)
+    monkeypatch.setattr(workers.ingestion.tasks, "_redis", lambda: SimpleNamespace(llen=lambda _: 130))
     return api
 
 
@@ -130,6 +134,60 @@ def test_a_failure_is_logged_once_with_its_cause_and_without_the_payload(
     assert "task_failed" in line
     assert "alice" in line
     assert "PAYLOAD" not in line
+
+
+def test_a_task_s_slot_says_that_it_is_busy_and_what_it_has_done(
+    settings: Settings,  # noqa: ARG001
+    api: FakeApi,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    board = Board()
+    for module in (celery_app, workers.ingestion.tasks):
+        monkeypatch.setattr(module, "board", board)
+    meanwhile: list[bool] = []
+    store = api.store
+
+    def note(observations: Observations) -> StoreAnswer:
+        meanwhile.append(board.slots(1)[0].busy)
+        return store(observations)
+
+    api.store = note  # type: ignore[method-assign]
+    payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"mate","players":{}}'
+    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    (slot,) = board.slots(1)
+    assert meanwhile == [True]
+    assert (slot.busy, slot.done, board.backlog) == (False, 1, 130)
+
+
+def test_a_task_that_fails_leaves_its_slot_idle(
+    settings: Settings,  # noqa: ARG001
+    api: FakeApi,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    board = Board()
+    monkeypatch.setattr(celery_app, "board", board)
+    api.faults["store"] = [RuntimeError("the cause")]
+    payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"mate"}'
+    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    assert not board.slots(1)[0].busy
+
+
+def test_a_closed_gate_is_told_until_it_opens(
+    settings: Settings,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unwilling:
+        def fetch(self, _: str) -> bool:
+            raise GateClosedError(30)
+
+    board = Board()
+    for module in (celery_app, workers.ingestion.tasks):
+        monkeypatch.setattr(module, "board", board)
+    monkeypatch.setattr(workers.ingestion.tasks, "_producer", Unwilling)
+    run(workers.ingestion.tasks.fetch_player_games, "alice")
+    line = board.slots(1)[0].text
+    assert line.startswith("waiting for Lichess until ")
+    assert line.endswith(" UTC (429)")
 
 
 def test_a_warm_stop_is_visible_to_tasks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Does a wrong configuration end in one clear line?"""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import app.settings
+from app.contract.settings import SETTING_NAMES
 from app.kit.environment import PREFIX, ConfigurationError
-from workers.settings import KNOWN_TO_API, Role, Settings, get_settings
+from workers.settings import Role, Settings, get_settings
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +126,39 @@ def test_a_missing_state_folder_is_named(environment: pytest.MonkeyPatch, role: 
     assert "SCORESHEET_STATE_DIR" in complaint(role)
 
 
+def test_a_folder_that_may_not_be_looked_into_is_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    environment.setattr(Path, "is_dir", refuse)
+    assert complaint(Role.BEAT) == f"SCORESHEET_STATE_DIR: {tmp_path}: Permission denied"
+
+
+def test_an_address_with_a_password_may_come_as_a_credential(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "scoresheet_broker_url").write_text("rediss://:hunter2@broker/0\n")
+    (folder / "worker-token").write_text("a credential that a setting names the file of")
+    environment.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert load().broker_url.get_secret_value() == "redis://127.0.0.1/0"  # the environment goes first
+    environment.setenv("SCORESHEET_BROKER_URL", "")
+    assert load().broker_url.get_secret_value() == "rediss://:hunter2@broker/0"
+    (folder / "scoresheet_broker_url").write_text("amqp://:hunter2@broker/0\n")
+    assert "SCORESHEET_BROKER_URL" in complaint()
+    assert "hunter2" not in complaint()
+    (folder / "scoresheet_broker_urll").write_text("x")
+    assert complaint() == "unknown setting SCORESHEET_BROKER_URLL"
+
+
+def test_credentials_that_can_not_be_read_are_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CREDENTIALS_DIRECTORY", "/nowhere/credentials")
+    assert "/nowhere/credentials" in complaint()
+
+
 def test_a_socket_whose_folder_is_missing_is_named(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SCORESHEET_API_SOCKET", "/nowhere/api.sock")
     assert "SCORESHEET_API_SOCKET" in complaint(Role.CONSUMER)
@@ -140,7 +175,5 @@ def test_the_password_of_the_broker_is_not_shown(environment: pytest.MonkeyPatch
 
 
 def test_one_environment_file_serves_the_api_and_the_workers() -> None:
-    api = {name.upper() for name in app.settings.Settings.model_fields}
-    workers = {name.upper() for name in Settings.model_fields}
-    assert api - workers == KNOWN_TO_API
-    assert workers - api == app.settings.KNOWN_TO_WORKERS
+    read = {*app.settings.Settings.model_fields, *Settings.model_fields}
+    assert {name.upper() for name in read} == SETTING_NAMES

@@ -50,6 +50,8 @@ class FakeApi:
         if endpoint == "pending":
             limit = self.received[-1][1]["limit"]
             return httpx.Response(200, json={"games": self.pending[:limit]})
+        if endpoint == "backlog":
+            return httpx.Response(200, json={"games": len(self.pending)})
         if endpoint in {"renew", "handback"}:
             return httpx.Response(204)
         state = {"results": "done", "failure": "pending"}[endpoint]

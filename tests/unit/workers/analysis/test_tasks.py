@@ -4,8 +4,10 @@ import pytest
 
 from app.contract.analyses import AnalysisState
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
+from tests.unit.workers.analysis.fake_api import FakeApi
 from workers.analysis import tasks
 from workers.celery_app import app
+from workers.progress import Board
 from workers.settings import Settings
 
 
@@ -30,7 +32,23 @@ class OneAnswer:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """Give the tasks a page of their own for their notes."""
+    board = Board()
+    monkeypatch.setattr(tasks, "board", board)
+    return board
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """Give the tasks an API with three games to analyse."""
+    api = FakeApi(pending=["game0001", "game0002", "game0003"])
+    monkeypatch.setattr(tasks, "get_api_client", lambda: api.client)
+    return api
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch, board: Board, api: FakeApi) -> list[object]:  # noqa: ARG001
     """Return what is sent as `enqueue_analysis_tasks`."""
     messages: list[object] = []
     settings = Settings.model_validate({"broker_url": "redis://127.0.0.1:1/0", "analysis_concurrency": 4})
@@ -68,6 +86,31 @@ def test_nothing_is_asked_for_twice(
 ) -> None:
     analyze(monkeypatch, AnalysisState.DONE, **{str(name): length for name, length in lengths.items()})
     assert sent == []
+
+
+def test_games_that_are_done_are_noted_and_now_and_then_how_many_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[object],  # noqa: ARG001
+    board: Board,
+    api: FakeApi,
+) -> None:
+    analyze(monkeypatch, None)
+    for _ in range(2):
+        analyze(monkeypatch, AnalysisState.DONE)
+    assert [slot.done for slot in board.slots(1)] == [2]
+    assert board.backlog == 3
+    assert api.endpoints == ["backlog"]
+
+
+def test_a_backlog_that_can_not_be_asked_for_hinders_no_game(
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[object],  # noqa: ARG001
+    board: Board,
+    api: FakeApi,
+) -> None:
+    api.refuse["backlog"] = (503, "unavailable")
+    analyze(monkeypatch, AnalysisState.DONE)
+    assert (board.backlog, board.slots(1)[0].done) == (None, 1)
 
 
 def test_a_game_that_nobody_could_claim_asks_for_no_more(

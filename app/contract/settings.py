@@ -1,0 +1,81 @@
+"""What can be set, over all roles, and what do all of them read?"""
+
+from typing import Annotated, Final
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.kit.environment import PREFIX
+from app.kit.logging import LogFormat
+
+# One environment file serves every role: what one does not know is misspelt only if no other reads it. The
+# workers may not import the API's settings, nor it theirs; a test compares this list with both.
+SETTING_NAMES: Final = frozenset(
+    {
+        "ANALYSIS_ATTEMPTS",
+        "ANALYSIS_CONCURRENCY",
+        "ANALYSIS_LEASE_SECONDS",
+        "ANALYSIS_RETRY_SECONDS",
+        "ANALYSIS_SCHEDULE_SECONDS",
+        "ANALYSIS_TIME_LIMIT_SECONDS",
+        "API_HOST",
+        "API_PORT",
+        "API_SOCKET",
+        "API_URL",
+        "BODY_LIMIT_BYTES",
+        "BROKER_URL",
+        "CONSUMER_CONCURRENCY",
+        "DATABASE_POOL_SIZE",
+        "DATABASE_PREPARED_STATEMENTS",
+        "DATABASE_URL",
+        "ENGINE_HASH_MB",
+        "ENGINE_PATH",
+        "GATE_WAIT_SECONDS",
+        "HOLE_AFTER_SECONDS",
+        "LICHESS_DEADLINE_SECONDS",
+        "LICHESS_TIMEOUT_SECONDS",
+        "LICHESS_TOKEN_FILE",
+        "LICHESS_URL",
+        "LOCK_HEARTBEAT_SECONDS",
+        "LOCK_TTL_SECONDS",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "MIGRATION_DATABASE_URL",
+        "NODES",
+        "ORCHESTRATOR_SECONDS",
+        "OVERLAP_HOURS",
+        "PAUSE_SECONDS",
+        "QUEUE_HIGH_WATER",
+        "QUEUE_LOW_WATER",
+        "RATE_LIMIT_SECONDS",
+        "SLICE_GAMES",
+        "STATE_DIR",
+        "SYNC_INTERVAL_SECONDS",
+        "VISIBILITY_TIMEOUT_SECONDS",
+        "WORKER_TOKEN_FILE",
+    }
+)
+
+
+class RoleSettings(BaseSettings):
+    """What every role reads, from SCORESHEET_* variables or credentials of that name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    broker_url: SecretStr
+    """Redis, where Celery's messages go: redis://, rediss:// or redis+socket://."""
+    log_format: LogFormat = LogFormat.AUTO
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @field_validator("broker_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
+            raise wrong("must begin with redis://, rediss:// or redis+socket://")
+        return value
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """Return the error that a validator raises: unlike a ValueError's, its message is shown as it is."""
+    return PydanticCustomError("scoresheet", "{message}", {"message": message})

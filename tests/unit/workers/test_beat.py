@@ -1,0 +1,59 @@
+"""Does systemd hear that the schedule runs, and what comes next?"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from app.kit.systemd import ServiceManager
+from workers.beat import Scheduler
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path, said: list[str]) -> Iterator[Scheduler]:
+    celery: Any = Celery("test", broker="memory://", set_as_current=False)
+    celery.conf.beat_schedule = {
+        name: {"task": name, "schedule": timedelta(seconds=seconds)}
+        for name, seconds in (("orchestrator", 60), ("enqueue_analysis_tasks", 7_500))
+    }
+    scheduler = Scheduler(
+        celery, schedule_filename=str(tmp_path / "schedule"), manager=ServiceManager(said.append)
+    )
+    yield scheduler
+    scheduler.close()
+    assert said[-1] == "STOPPING=1"
+
+
+def test_it_is_ready_once_the_schedule_is_loaded(scheduler: Scheduler, said: list[str]) -> None:
+    assert said == ["READY=1"]
+    assert "orchestrator" in scheduler.schedule
+
+
+def test_each_round_feeds_the_watchdog_and_names_what_comes_next(
+    scheduler: Scheduler, said: list[str]
+) -> None:
+    scheduler.tick()
+    assert said[1] == "WATCHDOG=1"
+    assert said[2] in {f"STATUS=next: orchestrator in {time}" for time in ("59 s", "1 min")}
+
+
+def test_a_broker_that_is_away_is_no_hang(
+    scheduler: Scheduler, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Connection:
+        def ensure_connection(self, errback: Any, callback: Any) -> str:
+            errback(OSError("refused"), 2)
+            callback()
+            return "connection"
+
+    monkeypatch.setitem(scheduler.__dict__, "connection", Connection())
+    assert scheduler._ensure_connected() == "connection"
+    assert said[1:] == ["WATCHDOG=1", "STATUS=waiting for the broker"]
