@@ -129,10 +129,18 @@ class NotifiedProcess:
         """Wait for READY."""
         self.wait_until(lambda: self.ready, "READY")
 
+    def wait_said(self, times: int, beginning: str) -> None:
+        """Wait until it has said something that begins so, some more times."""
+
+        def count() -> int:
+            return sum(line.startswith(beginning) for line in self.messages)
+
+        enough = count() + times
+        self.wait_until(lambda: count() >= enough, beginning)
+
     def wait_fed(self, times: int = 2) -> None:
         """Wait until the watchdog was fed some more times."""
-        enough = self.fed + times
-        self.wait_until(lambda: self.fed >= enough, "WATCHDOG=1")
+        self.wait_said(times, "WATCHDOG=1")
 
     def wait_status(self, part: str) -> None:
         """Wait for a status with these words in it."""

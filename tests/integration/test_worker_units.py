@@ -1,5 +1,8 @@
-"""What does a real systemd hear of a worker: when it is ready, that it lives, and when it does not?"""
+"""What does systemd hear of a worker: when it is ready, that it lives, and when it does not?"""
 
+import json
+import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,12 +11,17 @@ from pathlib import Path
 import pytest
 
 from app.access.service import Scope
+from app.contract.names import TaskName
+from dev.binaries import find_binaries
 from dev.paths import CHECKOUT
+from tests.fakes.stockfish import Fault, ScriptedStockfish
 from tests.fakes.systemd import NotifiedProcess
+from tests.integration.api.driver import Ledger, make_game
 from tests.integration.conftest import Api
 from workers.settings import Role
 
 WATCHDOG_SECONDS = 3.0
+_AFTER_E4 = "4P3/8/PPPP1PPP"
 WORKER = Path(sys.executable).with_name("scoresheet-worker")
 
 
@@ -30,6 +38,7 @@ def environment(api: Api, tmp_path: Path) -> dict[str, str]:
         "SCORESHEET_STATE_DIR": str(tmp_path / "state"),
         "SCORESHEET_CONSUMER_CONCURRENCY": "2",
         "SCORESHEET_ANALYSIS_CONCURRENCY": "2",
+        "SCORESHEET_LOG_FORMAT": "json",
         "PYTHONPATH": str(CHECKOUT),
     }
 
@@ -42,6 +51,19 @@ def running(role: Role, folder: Path, environment: Mapping[str, str]) -> Iterato
         yield unit
 
 
+def send(api: Api, task: TaskName, *args: str) -> None:
+    """Send a task as the API does."""
+    api.app.state.broker._send(task, args)
+
+
+def feeding_ends(unit: NotifiedProcess) -> None:
+    """Wait until the watchdog has had no food for longer than systemd would bear."""
+    unit.wait_status("hangs: ")
+    fed = unit.fed
+    unit.wait_said(3, "STATUS=hangs: ")
+    assert unit.fed == fed
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_a_role_says_that_it_is_ready_lives_and_stops(
     role: Role, tmp_path: Path, environment: dict[str, str]
@@ -49,6 +71,85 @@ def test_a_role_says_that_it_is_ready_lives_and_stops(
     with running(role, tmp_path, environment) as unit:
         unit.wait_ready()
         unit.wait_fed(5)
-        assert unit.status
+        assert unit.status.startswith("next: " if role is Role.BEAT else "idle")
         assert unit.stop() == 0
         assert "STOPPING=1" in unit.messages
+
+
+def test_a_role_is_ready_only_when_it_takes_tasks_and_an_absent_broker_is_no_hang(
+    api: Api, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    stack = api.backend.stack
+    stack.stop("redis")
+    try:
+        with running(Role.CONSUMER, tmp_path, environment) as unit:
+            unit.wait_status("waiting for the broker")
+            unit.wait_fed(5)
+            assert not unit.ready
+            stack.start(["redis"])
+            unit.wait_ready()
+            unit.wait_status("idle")
+            stack.stop("redis")
+            unit.wait_status("waiting for the broker")
+            unit.wait_fed(10)
+            stack.start(["redis"])
+            unit.wait_status("idle")
+            unit.wait_fed()
+    finally:
+        stack.restart("redis")
+
+
+def test_an_idle_child_that_is_stopped_is_noticed_when_it_takes_up_no_task(
+    api: Api, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    environment["SCORESHEET_CONSUMER_CONCURRENCY"] = "1"
+    with running(Role.CONSUMER, tmp_path, environment) as unit:
+        unit.wait_ready()
+        unit.wait_fed()
+        (child,) = unit.children
+        os.kill(child, signal.SIGSTOP)
+        unit.wait_fed(5)
+        send(api, TaskName.ORCHESTRATOR)
+        feeding_ends(unit)
+        os.kill(child, signal.SIGCONT)
+        unit.wait_status("idle")
+        unit.wait_fed()
+
+
+def test_an_engine_that_is_silent_is_no_hang_before_its_deadline_but_a_child_that_is_stopped_is(
+    api: Api, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    games = [make_game(number) for number in range(2)]
+    Ledger(api).track().stream(games)
+    stockfish = ScriptedStockfish(tmp_path)
+    stockfish.install(find_binaries().stockfish.path)
+    stockfish.script({_AFTER_E4: Fault.HANG})
+    environment |= {"SCORESHEET_ENGINE_PATH": str(stockfish.path), "SCORESHEET_NODES": "1000000"}
+    with running(Role.ANALYSIS_CONSUMER, tmp_path, environment) as unit:
+        unit.wait_ready()
+        send(api, TaskName.ANALYZE_GAME, games[0]["id"])
+        unit.wait_status("analysing 1 game, 2 waiting")
+        unit.wait_until(lambda: any(_AFTER_E4 in fen for fen in stockfish.positions()), "the hang")
+        unit.wait_fed(10)
+        for child in unit.children:
+            os.kill(child, signal.SIGSTOP)
+        feeding_ends(unit)
+
+
+def test_the_kinds_of_work_are_told(api: Api, tmp_path: Path, environment: dict[str, str]) -> None:
+    ledger = Ledger(api).track()
+    run = ledger.plan()
+    game = make_game(1)
+    ledger.see(run.run_id, [game])
+    with (
+        running(Role.CONSUMER, tmp_path, environment) as consumer,
+        running(Role.ANALYSIS_PRODUCER, tmp_path, environment) as analysis_producer,
+    ):
+        consumer.wait_ready()
+        api.app.state.broker._send(
+            TaskName.PROCESS_GAME_DATA, (ledger.player, run.run_id, 1, json.dumps(game))
+        )
+        consumer.wait_until(lambda: any("storing 0." in line for line in consumer.messages), "storing")
+        analysis_producer.wait_ready()
+        send(api, TaskName.ENQUEUE_ANALYSIS_TASKS)
+        analysis_producer.wait_status("UTC 1 games sent")
