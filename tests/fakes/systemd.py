@@ -16,13 +16,13 @@ _LIMIT_SECONDS: Final = 60
 _KEPT: Final = ("PATH", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 # Puts the sockets where systemd would, and becomes the program under the same process id.
 _LAUNCH: Final = """
-import os, sys
-count, descriptors = int(sys.argv[1]), list(map(int, sys.argv[2].split(",")))
-moved = [os.dup(descriptor) for descriptor in descriptors]
-for place, descriptor in enumerate(moved, start=3):
-    os.dup2(descriptor, place, inheritable=True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(count))
-os.execv(sys.argv[3], sys.argv[3:])
+import fcntl, os, sys
+descriptors = [int(number) for number in sys.argv[1].split(",")]
+out_of_the_way = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 100) for descriptor in descriptors]
+for place, descriptor in enumerate(out_of_the_way, start=3):
+    os.dup2(descriptor, place)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(descriptors)))
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -51,7 +51,7 @@ class NotifiedProcess:
             variables["WATCHDOG_USEC"] = str(round(watchdog_seconds * 1e6))
         self.log_path = folder / "log"
         descriptors = [listener.fileno() for listener in sockets]
-        launcher = [sys.executable, "-c", _LAUNCH, str(len(sockets)), ",".join(map(str, descriptors))]
+        launcher = [sys.executable, "-c", _LAUNCH, ",".join(map(str, descriptors))]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*(launcher if sockets else []), *command],
