@@ -59,6 +59,20 @@ def test_the_newest_games_wait_in_front_and_requested_ones_before_them(
     assert analyst.pending(2) == ["game0002", "game0004"]
 
 
+def test_the_backlog_counts_what_may_still_get_a_result(api: Api, ledger: Ledger, analyst: Analyst) -> None:
+    assert analyst.client.count_backlog(analyst.plugins) == 0
+    ledger.store(1, [*(make_game(number) for number in range(5)), make_game(5, variant="atomic")])
+    assert analyst.client.count_backlog(analyst.plugins) == 5
+    analyst.finish(analyst.claim("game0001"))
+    analyst.fail(analyst.claim("game0002"))
+    analyst.claim("game0003")
+    assert analyst.client.count_backlog(analyst.plugins) == 4
+    assert analyst.client.count_backlog([]) == 4
+    assert analyst.client.count_backlog([*analyst.plugins, SWING]) == 5
+    api.execute("UPDATE game_analyses SET state = 'failed' WHERE state = 'pending'")
+    assert analyst.client.count_backlog(analyst.plugins) == 1
+
+
 def test_unfinished_and_unsupported_games_do_not_wait(api: Api, ledger: Ledger, analyst: Analyst) -> None:
     unfinished = make_game(1, status="started")
     del unfinished["winner"]

@@ -1,5 +1,6 @@
 """Does every line of a request reach the consumers and the manifest, and every end its report?"""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 import redis
 
+import workers.ingestion.producer
 from app.contract.ingestion import (
     FetchAnswer,
     FetchKind,
@@ -23,6 +25,7 @@ from workers.ingestion.lichess import LichessClient
 from workers.ingestion.lines import RawLine
 from workers.ingestion.pressure import Pressure
 from workers.ingestion.producer import SEEN_BATCH, Producer, Run
+from workers.progress import Board
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -86,6 +89,33 @@ def test_each_line_is_sent_on_and_entered_and_the_run_is_reported(world: World) 
     assert [line for line, _ in world.dispatched] == [1, 2, 3]
     assert world.api.seen == [(1, "game0001"), (2, "game0002"), (3, "game0003")]
     assert world.report == FetchReport(outcome=FetchOutcome.COMPLETE, lines=3)
+
+
+def test_a_fetch_tells_how_far_it_is_and_at_last_how_far_it_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Board()
+    monkeypatch.setattr(workers.ingestion.producer, "board", board)
+    said: list[str] = []
+    monkeypatch.setattr(
+        world.api, "report_seen", lambda *_: said.append(board.slots(1)[0].text)
+    )  # before each batch but the first, the line of the one before
+    world.fetch(lines(*range(1, 251)))
+    assert said[0] == "fetching alice: asking Lichess"
+    assert said[1].startswith("fetching alice: 100 games, ")
+    assert said[2].startswith("fetching alice: 200 games, ")
+    assert re.fullmatch(r"idle; last alice: 250 games at \d\d:\d\d UTC", board.slots(1)[0].text)
+
+
+def test_a_429_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board()
+    monkeypatch.setattr(workers.ingestion.producer, "board", board)
+    world.fetch(response=httpx.Response(429))
+    assert board.slots(1)[0].text.startswith("waiting for Lichess until ")
+    board.say("")
+    world.api.answers = [FetchAnswer(plan=None, not_before=datetime.now(UTC) + timedelta(minutes=5))]
+    world.fetch()
+    assert board.slots(1)[0].text.startswith("waiting for Lichess until ")
 
 
 def test_a_line_is_sent_on_before_the_next_one_is_there(world: World) -> None:
