@@ -79,7 +79,7 @@ async def test_it_lives_and_tells_how_busy_it_is(bench: Bench) -> None:
 
 async def test_a_stop_ends_the_wait_for_the_database(bench: Bench) -> None:
     bench.unit.tick(bench.state)
-    await bench.unit.stop()
+    await asyncio.wait_for(bench.unit.stop(), 10)
     await bench.let_it_look()
     assert bench.said[-1] == "STOPPING=1"
 

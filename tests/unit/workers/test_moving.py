@@ -62,15 +62,18 @@ def test_every_try_of_a_request_to_the_api_is_a_move(moves: Moves) -> None:
 
 async def test_every_turn_of_the_loop_in_which_an_engine_searches_is_a_move(moves: Moves) -> None:
     lease = Lease(600, lambda: None)
-    turns = asyncio.Event()
+    turns = 0
+    enough = asyncio.Event()
 
     async def search() -> str:
-        await turns.wait()
+        await enough.wait()
         return "done"
 
     def stopping() -> bool:
-        if len(moves.patience) == 3:
-            turns.set()
+        nonlocal turns
+        turns += 1
+        if turns == 3:
+            enough.set()
         return False
 
     assert await lease.keep(search(), stopping=stopping, limit_seconds=600) == "done"
