@@ -14,6 +14,7 @@ from app.db.session import create_engine, create_sessions
 from app.games import router as games
 from app.ingestion import router as ingestion
 from app.players import router as players
+from app.positions import router as positions
 from app.settings import Settings
 from app.stats import router as stats
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         ingestion.worker_router,
         analyses.worker_router,
+        positions.worker_router,
         health.router,
         players.router,
         stats.router,

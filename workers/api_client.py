@@ -46,6 +46,7 @@ from app.contract.ingestion import (
     SeenGames,
     StoreAnswer,
 )
+from app.contract.positions import MAX_BATCH, EngineIdentity, Evaluation, EvaluationBatch
 from workers.progress import board
 from workers.settings import Settings, get_settings
 
@@ -204,8 +205,14 @@ class ApiClient:
         """Give the lease back untouched; raises StaleFence."""
         self._tell(f"/v1/analyses/{game}/handback", handback)
 
+    def store_evaluations(self, engine: EngineIdentity, evaluations: Sequence[Evaluation]) -> None:
+        """Store what an engine found, in requests of at most `MAX_BATCH`; none where there is nothing."""
+        for start in range(0, len(evaluations), MAX_BATCH):
+            chunk = list(evaluations[start : start + MAX_BATCH])
+            self._tell("/v1/evaluations", EvaluationBatch(engine=engine, evaluations=chunk))
+
     def post_results(self, game: str, results: AnalysisResults) -> AnalysisOutcome:
-        """Store what a pass over a game found; raises StaleFence."""
+        """Store what the plugins made of a game; raises StaleFence."""
         return self._post(f"/v1/analyses/{game}/results", results, AnalysisOutcome)
 
     def report_failure(self, game: str, failure: AnalysisFailure) -> AnalysisOutcome:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from app.contract.analyses import BudgetMode
+from app.contract.positions import EvaluationSource
 from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
 from app.kit.environment import ConfigurationError, load_settings
 from app.kit.secret_file import SecretFileError, read_secret
@@ -77,7 +79,11 @@ class Settings(RoleSettings):
     """An executable, looked up on PATH if it is a bare name."""
     engine_hash_mb: Annotated[int, Field(ge=1, le=64)] = 16
     nodes: Annotated[int, Field(ge=1, le=10**12)] = 100_000
-    """Budget of one position."""
+    """Budget of one position where it matters: the reference."""
+    analysis_mode: BudgetMode = BudgetMode.ADAPTIVE
+    """adaptive: a part of `nodes` on every position, and more where a judgement is at stake. fixed: all."""
+    evaluations_from: EvaluationSource = EvaluationSource.ENGINE
+    """lichess: games that Lichess analysed to their end are not searched; its evaluations serve."""
 
     @field_validator("api_url", "lichess_url")
     @classmethod

@@ -165,8 +165,8 @@ async def put_results(
     session: AsyncSession,
     game_id: int,
     results: Sequence[PluginResultMessage],
-    engine_id: int,
-    budget_nodes: int,
+    engine_id: int | None,
+    budget_nodes: int | None,
 ) -> None:
     """Store results and errors, one row a plugin and version; no error ever replaces a result."""
     for item in sorted(results, key=lambda item: (item.plugin.name, item.plugin.version)):

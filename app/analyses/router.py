@@ -141,7 +141,7 @@ async def hand_back(session: SessionDependency, game_id: GameId, body: AnalysisH
 async def store_results(
     session: SessionDependency, settings: SettingsDependency, game_id: GameId, body: AnalysisResults
 ) -> AnalysisOutcome:
-    """Store all that one pass over a game found."""
+    """Store what the plugins made of a game, and end the lease."""
     return AnalysisOutcome(state=await service.store_results(session, settings, game_id, body))
 
 

@@ -69,7 +69,7 @@ async def claim(
         if moves.source_evaluations is None
         else [LichessEvaluation.model_validate(item) for item in moves.source_evaluations],
         plugins=lacking,
-        evaluations=await positions.known(session, moves.position_keys or [], engine_id, request.nodes),
+        evaluations=await positions.known(session, moves.position_keys or [], engine_id, request.min_nodes),
     )
 
 
@@ -90,19 +90,32 @@ async def hand_back(session: AsyncSession, source_id: str, fence: int) -> None:
 async def store_results(
     session: AsyncSession, settings: Settings, source_id: str, results: AnalysisResults
 ) -> AnalysisState:
-    """Store all that a pass found and close the lease; raises StaleFence.
+    """Store what the plugins made of a game and close the lease; raises StaleFence.
 
-    A plugin that failed costs an attempt; evaluations and the other plugins' results are kept. Idempotent.
+    A plugin that failed costs an attempt; the other plugins' results are kept. Idempotent.
     """
     analysis, game = await _locked(session, source_id)
     if analysis.fence == results.fence and analysis.state is not AnalysisState.RUNNING:
         return analysis.state
     _check_fence(analysis, results.fence)
-    engine_id = await positions.engine_id(session, results.engine)
-    await positions.add(session, results.evaluations, engine_id, results.nodes)
-    await repository.put_results(session, game.id, results.results, engine_id, results.nodes)
-    analysis.engine_id = engine_id
-    analysis.budget_nodes = results.nodes
+    basis = results.provenance
+    engine_id = None if basis.engine is None else await positions.engine_id(session, basis.engine)
+    await repository.put_results(session, game.id, results.results, engine_id, basis.nodes)
+    _set(
+        analysis,
+        searched_positions=basis.searched_positions,
+        searched_nodes=basis.searched_nodes,
+    )
+    # A pass of plugins that need no evaluations says nothing about those that the game has.
+    if basis.position_nodes or basis.engine is None or analysis.source is None:
+        _set(
+            analysis,
+            source=basis.source,
+            engine_id=engine_id,
+            budget_nodes=basis.nodes,
+            mode=basis.mode,
+            position_nodes=basis.position_nodes,
+        )
     failed = [item for item in results.results if item.error is not None]
     if failed:
         names = ", ".join(item.plugin.name for item in failed)

@@ -1,17 +1,15 @@
 """How do the analysis workers and the API talk about games to analyse and their results?"""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.contract.games import MAX_PLIES, Color, LichessEvaluation
-from app.contract.positions import EngineIdentity, Evaluation
+from app.contract.positions import EngineIdentity, Evaluation, EvaluationSource, Nodes
 from app.contract.wire import GameId, Json, LongText, PositiveBigInt, Text, WireModel
 
 PENDING_MAX = 1_000
-Nodes = Annotated[int, Field(ge=1, le=10**12)]
-"""Budget of one position, in nodes searched."""
 
 
 class AnalysisState(StrEnum):
@@ -34,6 +32,15 @@ class AnalysisPriority(StrEnum):
     ROUTINE = "routine"
     REQUESTED = "requested"
     """A user asked: goes before the rest."""
+
+
+class BudgetMode(StrEnum):
+    """How the nodes of a game are spent."""
+
+    FIXED = "fixed"
+    """The reference on every position."""
+    ADAPTIVE = "adaptive"
+    """A fraction of it on every position, and more where a judgement is at stake."""
 
 
 class PluginId(WireModel):
@@ -75,7 +82,8 @@ class AnalysisClaimRequest(WireModel):
     """Who holds the lease, for the human who reads the table."""
     plugins: Annotated[list[PluginId], Field(max_length=100)]
     engine: EngineIdentity
-    nodes: Nodes
+    min_nodes: Nodes
+    """Evaluations that rest on less are of no use to it."""
 
 
 class AnalysisClaim(WireModel):
@@ -98,7 +106,8 @@ class AnalysisClaim(WireModel):
     plugins: list[PluginId]
     """Those that lack a result for this game: the ones to run."""
     evaluations: list[Evaluation]
-    """Already known for this engine and budget: not to be searched again."""
+    """What this engine found before at the game's positions, at any halfmove clock, with any budget from
+    `min_nodes` and any count of lines."""
 
 
 class PluginResult(WireModel):
@@ -110,14 +119,36 @@ class PluginResult(WireModel):
     """Set where `result` is not: the exception and where it arose."""
 
 
+class Provenance(WireModel):
+    """What the results of one pass over a game rest on, and what the pass cost."""
+
+    source: EvaluationSource
+    engine: EngineIdentity | None
+    """None where the evaluations are Lichess's."""
+    nodes: Nodes | None
+    """The reference: what a position is searched with where it matters. None where `engine` is."""
+    mode: BudgetMode | None
+    position_nodes: Annotated[list[PositiveBigInt], Field(max_length=MAX_PLIES + 1)]
+    """The budget that the score of each position rests on, ply 0 first; 0 where it is exact. Empty where the
+    pass needed no evaluations, and where they are Lichess's."""
+    searched_positions: PositiveBigInt
+    """Searches made in this pass; 0 where everything was known."""
+    searched_nodes: PositiveBigInt
+    """Nodes that they took."""
+
+    @model_validator(mode="after")
+    def _engine_or_lichess(self) -> Self:
+        of_engine = self.source is EvaluationSource.ENGINE
+        if any((item is not None) != of_engine for item in (self.engine, self.nodes, self.mode)):
+            raise ValueError("engine, nodes and mode go with the source engine, and with no other")
+        return self
+
+
 class AnalysisResults(WireModel):
-    """Everything one pass over a game found, stored in one transaction."""
+    """What the plugins made of a game, stored in one transaction. New evaluations are sent before it."""
 
     fence: PositiveBigInt
-    engine: EngineIdentity
-    nodes: Nodes
-    evaluations: Annotated[list[Evaluation], Field(max_length=MAX_PLIES + 1)]
-    """New ones only."""
+    provenance: Provenance
     results: Annotated[list[PluginResult], Field(max_length=100)]
 
 

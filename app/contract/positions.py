@@ -1,5 +1,6 @@
 """Which positions are the same, and what is one worth?"""
 
+from enum import StrEnum
 from typing import Annotated
 
 import chess
@@ -18,6 +19,25 @@ MateIn = Annotated[int, Field(ge=-1_000, le=1_000)]
 """Moves to mate, positive where White mates; 0 where the side to move is mated."""
 HalfmoveClock = Annotated[int, Field(ge=0, le=32_767)]
 """Plies since the last capture or pawn move: the fifty-move rule's counter."""
+Nodes = Annotated[int, Field(ge=1, le=10**12)]
+"""Budget of one position, in nodes searched."""
+Lines = Annotated[int, Field(ge=1, le=500)]
+"""How many of the best moves a search looked for (UCI's MultiPV)."""
+BestLine = Annotated[
+    list[Annotated[str, Field(pattern=r"^[a-h][1-8][a-h][1-8][qrbnk]?$")]], Field(max_length=64)
+]
+"""A line in UCI notation, best move first."""
+
+MAX_BATCH = 1_000
+"""Most evaluations in one message."""
+
+
+class EvaluationSource(StrEnum):
+    """Whose evaluations an analysis rests on."""
+
+    ENGINE = "engine"
+    LICHESS = "lichess"
+    """Those that Lichess exported with the game."""
 
 
 def position_key(board: chess.Board) -> int:
@@ -43,6 +63,18 @@ class Score(WireModel):
         return self
 
 
+def exact_score(board: chess.Board) -> Score | None:
+    """Return what needs no search: a position in which the game is over; None for any other.
+
+    Mate is mate 0; stalemate, and material with which nobody can ever mate, are worth 0 centipawns. Not here:
+    the hundredth ply without progress (no end by itself, and a search sees it, since a FEN has the clock) and
+    the third repetition (a matter of the game, not of the position).
+    """
+    if not any(board.generate_legal_moves()):
+        return Score(mate=0) if board.is_check() else Score(cp=0)
+    return Score(cp=0) if board.is_insufficient_material() else None
+
+
 class EngineIdentity(WireModel):
     """Which engine produced an evaluation: everything but the budget that could change its result."""
 
@@ -54,17 +86,35 @@ class EngineIdentity(WireModel):
     threads: Annotated[int, Field(ge=1, le=1_024)] = 1
 
 
+class FurtherLine(WireModel):
+    """The second best move of a position, or the third, …"""
+
+    score: Score
+    pv: BestLine
+
+
 class Evaluation(WireModel):
     """One position searched once, from a clean hash, to a fixed count of nodes."""
 
     position_key: BigInt
     halfmove_clock: HalfmoveClock
+    budget_nodes: Nodes
+    """What the search was allowed; with the position, the engine and `lines` it decides all the rest."""
+    lines: Lines = 1
+    """What the search was asked for. The nodes are shared: one that looks for three lines sees less of the
+    first than one that looks for it alone, so neither stands in for the other."""
     score: Score
     depth: Annotated[int, Field(ge=0, le=1_000)]
     """Plies of the last iteration that the engine reported."""
     nodes: PositiveBigInt
     """Nodes that the search really took."""
-    pv: Annotated[
-        list[Annotated[str, Field(pattern=r"^[a-h][1-8][a-h][1-8][qrbnk]?$")]], Field(max_length=64)
-    ]
-    """The best line in UCI notation, best move first; empty where the game is over."""
+    pv: BestLine
+    further: Annotated[list[FurtherLine], Field(max_length=499)] = Field(default_factory=list)
+    """The lines after the first, best first; fewer than asked for where the position has fewer moves."""
+
+
+class EvaluationBatch(WireModel):
+    """What an engine found, for the store."""
+
+    engine: EngineIdentity
+    evaluations: Annotated[list[Evaluation], Field(max_length=MAX_BATCH)]

@@ -23,10 +23,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.contract.analyses import AnalysisPriority, AnalysisState
+from app.contract.analyses import AnalysisPriority, AnalysisState, BudgetMode
 from app.contract.games import Color
 from app.contract.ingestion import FetchKind
 from app.contract.players import PlayerState
+from app.contract.positions import EvaluationSource
 from app.db.base import Base, text_enum
 
 _TIMESTAMP = DateTime(timezone=True)
@@ -266,7 +267,7 @@ class Engine(Base):
 
 
 class Evaluation(Base):
-    """One position, searched once by one engine with one budget; scores from White's view."""
+    """One position, searched once by one engine with one budget for some lines; scores from White's view."""
 
     __tablename__ = "evaluations"
 
@@ -274,12 +275,17 @@ class Evaluation(Base):
     halfmove_clock: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     engine_id: Mapped[int] = mapped_column(ForeignKey("engines.id"), primary_key=True)
     budget_nodes: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    lines: Mapped[int] = mapped_column(
+        SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")
+    )
     cp: Mapped[int | None] = mapped_column(Integer)
     mate: Mapped[int | None] = mapped_column(SmallInteger)
     depth: Mapped[int] = mapped_column(SmallInteger)
     nodes: Mapped[int] = mapped_column(BigInteger)
     pv: Mapped[str] = mapped_column(Text)
     """UCI moves, space separated."""
+    further: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    """The lines after the first, as FurtherLine."""
 
     __table_args__ = (CheckConstraint("(cp IS NULL) <> (mate IS NULL)", name="one_score"),)
 
@@ -305,7 +311,16 @@ class GameAnalysis(Base):
     worker: Mapped[str | None] = mapped_column(Text)
     engine_id: Mapped[int | None] = mapped_column(ForeignKey("engines.id"))
     budget_nodes: Mapped[int | None] = mapped_column(BigInteger)
-    """With engine_id: the provenance of the last analysis."""
+    """With engine_id: the provenance of the last analysis. The reference, in the adaptive mode."""
+    source: Mapped[EvaluationSource | None] = mapped_column(text_enum(EvaluationSource))
+    mode: Mapped[BudgetMode | None] = mapped_column(text_enum(BudgetMode))
+    position_nodes: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    """The budget that each position's score rests on, the initial position first, 0 where it is exact; None
+    where all rest on `budget_nodes`."""
+    searched_positions: Mapped[int | None] = mapped_column(Integer)
+    """Searches that the last analysis made …"""
+    searched_nodes: Mapped[int | None] = mapped_column(BigInteger)
+    """… and their nodes."""
     error_code: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     analysed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
@@ -331,8 +346,9 @@ class PluginResult(Base):
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     error: Mapped[str | None] = mapped_column(Text)
-    engine_id: Mapped[int] = mapped_column(ForeignKey("engines.id"))
-    budget_nodes: Mapped[int] = mapped_column(BigInteger)
+    engine_id: Mapped[int | None] = mapped_column(ForeignKey("engines.id"))
+    budget_nodes: Mapped[int | None] = mapped_column(BigInteger)
+    """Both None where the evaluations are Lichess's."""
     computed_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=_NOW)
 
     __table_args__ = (CheckConstraint("(result IS NULL) <> (error IS NULL)", name="result_or_error"),)

@@ -1,14 +1,25 @@
 """What is known of a game?"""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import chess
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.games import LichessEvaluation
-from app.contract.positions import EngineIdentity, Evaluation
+from app.contract.positions import EngineIdentity, Score, exact_score
 from app.db.models import Game, GameAnalysis, GameMoves
 from app.errors import NotFound
 from app.games import repository, views
 from app.positions import repository as positions
+
+
+class _Worth(NamedTuple):
+    """What the engine says of a position."""
+
+    score: Score
+    nodes: int
+    best_line: list[str]
 
 
 async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
@@ -17,14 +28,14 @@ async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
     if found is None:
         raise NotFound(f"there is no game {source_id}")
     game, moves, analysis = found
-    evaluations = await _evaluations(session, game, moves, analysis)
+    worth = await _worth(session, game, moves, analysis)
     return views.GameDetail(
         **views.summary(game, None if analysis is None else analysis.state),
         initial_fen=game.initial_fen,
-        initial_score=None if evaluations[0] is None else evaluations[0].score,
+        initial_score=None if worth[0] is None else worth[0].score,
         middlegame_ply=game.middlegame_ply,
         endgame_ply=game.endgame_ply,
-        moves=_moves(moves, evaluations[1:]),
+        moves=_moves(moves, worth[1:]),
         details=None if analysis is None else await _analysis(session, analysis),
         results=[
             views.PluginResultView(
@@ -41,7 +52,7 @@ async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
     )
 
 
-def _moves(moves: GameMoves, evaluations: list[Evaluation | None]) -> list[views.MoveView]:
+def _moves(moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]:
     clocks = moves.clocks_cs or []
     lichess = moves.source_evaluations or []
     return [
@@ -50,11 +61,12 @@ def _moves(moves: GameMoves, evaluations: list[Evaluation | None]) -> list[views
             san=san,
             uci=None if moves.uci is None else moves.uci[index],
             clock_cs=clocks[index] if index < len(clocks) else None,
-            score=None if evaluation is None else evaluation.score,
-            best_line=None if evaluation is None else evaluation.pv,
+            score=None if after is None else after.score,
+            nodes=None if after is None else after.nodes,
+            best_line=None if after is None else after.best_line,
             lichess=LichessEvaluation.model_validate(lichess[index]) if index < len(lichess) else None,
         )
-        for index, (san, evaluation) in enumerate(zip(moves.san, evaluations, strict=True))
+        for index, (san, after) in enumerate(zip(moves.san, worth, strict=True))
     ]
 
 
@@ -68,29 +80,51 @@ async def _analysis(session: AsyncSession, analysis: GameAnalysis) -> views.Anal
         error_code=analysis.error_code,
         error=analysis.error,
         engine=engine,
+        source=analysis.source,
         nodes=analysis.budget_nodes,
+        mode=analysis.mode,
+        searched_positions=analysis.searched_positions,
+        searched_nodes=analysis.searched_nodes,
         analysed_at=analysis.analysed_at,
     )
 
 
-async def _evaluations(
+async def _worth(
     session: AsyncSession, game: Game, moves: GameMoves, analysis: GameAnalysis | None
-) -> list[Evaluation | None]:
-    """Return one entry a position, the initial one first; None where nothing is stored."""
+) -> list[_Worth | None]:
+    """Return one entry a position, the initial one first; None where the engine was not asked."""
+    nothing: list[_Worth | None] = [None] * (len(moves.san) + 1)
     keys = moves.position_keys
     if keys is None or moves.uci is None or analysis is None or analysis.engine_id is None:
-        return [None] * (len(moves.san) + 1)
-    stored = await positions.known(session, keys, analysis.engine_id, analysis.budget_nodes or 0)
-    by_position = {(item.position_key, item.halfmove_clock): item for item in stored}
-    clocks = _halfmove_clocks(game, moves.uci)
-    return [by_position.get(position) for position in zip(keys, clocks, strict=True)]
+        return nothing
+    budgets = analysis.position_nodes
+    if budgets is None:  # analysed by a release that knew one budget
+        budgets = [analysis.budget_nodes or 0] * len(keys)
+    if len(budgets) != len(keys):
+        return nothing
+    least = min((nodes for nodes in budgets if nodes), default=1)
+    stored = await positions.known(session, keys, analysis.engine_id, least)
+    found = {
+        (item.position_key, item.halfmove_clock, item.budget_nodes): item
+        for item in stored
+        if item.lines == 1
+    }
+    worth: list[_Worth | None] = []
+    for key, nodes, board in zip(keys, budgets, _boards(game, moves.uci), strict=True):
+        exact = exact_score(board)
+        if exact is not None:
+            worth.append(_Worth(exact, 0, []))
+            continue
+        item = found.get((key, board.halfmove_clock, nodes))
+        worth.append(None if item is None else _Worth(item.score, nodes, item.pv))
+    return worth
 
 
-def _halfmove_clocks(game: Game, uci: list[str]) -> list[int]:
+def _boards(game: Game, uci: list[str]) -> Iterator[chess.Board]:
+    """Yield the position of every ply from 0; each is good until the next is asked for."""
     chess960 = game.variant == "chess960"
     board = chess.Board(game.initial_fen or chess.STARTING_FEN, chess960=chess960)
-    clocks = [board.halfmove_clock]
+    yield board
     for move in uci:
         board.push(chess.Move.from_uci(move))
-        clocks.append(board.halfmove_clock)
-    return clocks
+        yield board

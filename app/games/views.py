@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.contract.analyses import AnalysisState
+from app.contract.analyses import AnalysisState, BudgetMode
 from app.contract.games import Clock, Color, LichessEvaluation, Opening, PlayerSide
-from app.contract.positions import EngineIdentity, Score
+from app.contract.positions import EngineIdentity, EvaluationSource, Score
 from app.db.models import Game
 
 LICHESS_URL = "https://lichess.org"
@@ -44,6 +44,7 @@ class MoveView(BaseModel):
     uci: str | None
     clock_cs: int | None = Field(description="Centiseconds left on the mover's clock after the move.")
     score: Score | None = Field(description="After the move, by Scoresheet's engine, from White's view.")
+    nodes: int | None = Field(description="Budget that the score rests on; 0 where it is exact.")
     best_line: list[str] | None = Field(description="The engine's line from there on, in UCI.")
     lichess: LichessEvaluation | None = Field(description="After the move, by Lichess, from White's view.")
 
@@ -55,7 +56,9 @@ class PluginResultView(BaseModel):
     version: int
     result: dict[str, Any] | None
     error: str | None
-    nodes: int = Field(description="Budget a position of the evaluations that it rests on.")
+    nodes: int | None = Field(
+        description="Reference budget a position of the evaluations that it rests on; null for Lichess's."
+    )
     computed_at: datetime
 
 
@@ -67,7 +70,13 @@ class AnalysisView(BaseModel):
     error_code: str | None
     error: str | None
     engine: EngineIdentity | None
-    nodes: int | None = Field(description="Budget a position, in nodes.")
+    source: EvaluationSource | None = Field(description="Whose evaluations the results rest on.")
+    nodes: int | None = Field(description="Budget of a position where it matters, in nodes.")
+    mode: BudgetMode | None = Field(description="adaptive: less than `nodes` where nothing is at stake.")
+    searched_positions: int | None = Field(
+        description="Searches that the last pass made: 0 where the stored evaluations sufficed."
+    )
+    searched_nodes: int | None = Field(description="Nodes that they took.")
     analysed_at: datetime | None
 
 

@@ -16,22 +16,23 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import chess
 import structlog
 
-from app.contract.analyses import AnalysisClaim
+from app.contract.analyses import AnalysisClaim, BudgetMode
 from app.contract.games import ANALYSABLE_VARIANTS
-from app.contract.positions import position_key
+from app.contract.positions import exact_score, position_key
 from dev.binaries import find_binaries
 from plugins.accuracy import Accuracy
 from plugins.api import initial_board
 from plugins.largest_swing import LargestSwing
+from workers.analysis.budget import Budget
 from workers.analysis.engine import EngineOptions
-from workers.analysis.evaluator import Budget, analysed_game, evaluate_game, replay
+from workers.analysis.evaluator import GameSearch, analysed_game, replay
 from workers.analysis.lease import Lease
 from workers.analysis.plugin_runner import run_plugin
 from workers.analysis.position import searchable
@@ -169,19 +170,20 @@ def by_worker(bench: Workbench, claim: AnalysisClaim, nodes: int) -> Cost:
     assert engine is not None
     stopwatch = Stopwatch(engine.pid)
     lease = Lease(claim.lease_seconds, lambda: None)
-    work = evaluate_game(bench.slot, replay(claim), [], Budget(bench.identity(), nodes))
-    found = bench.run(lease.keep(work, stopping=lambda: False, limit_seconds=3_600))
-    game = analysed_game(claim, found.by_ply)
+    budget = Budget(nodes, BudgetMode.FIXED)
+    search = GameSearch(bench.slot, bench.ready(), budget, replay(claim), claim.uci, known=[])
+    bench.run(lease.keep(search.search(), stopping=lambda: False, limit_seconds=3_600))
+    game = replace(analysed_game(claim), evaluations=search.evaluations())
     for plugin in (Accuracy(), LargestSwing()):
         assert run_plugin(plugin, game).error is None
-    return stopwatch.cost(sum(item.nodes for item in found.new))
+    return stopwatch.cost(sum(item.nodes for item in search.new))
 
 
 def by_engine(bare: BareEngine, claim: AnalysisClaim, nodes: int) -> Cost:
     """Search the same positions; their FENs are made before the clock starts."""
     boards: dict[tuple[int, int], chess.Board] = {}
     for board in replay(claim):
-        if any(board.generate_legal_moves()):
+        if exact_score(board) is None:
             boards.setdefault((position_key(board), board.halfmove_clock), searchable(board))
     fens = [board.fen() for board in boards.values()]
     stopwatch = Stopwatch(bare.pid)
@@ -204,7 +206,7 @@ def main() -> None:
         closing(Workbench(EngineOptions(path, options.hash_mb))) as bench,
         closing(BareEngine(path, options.hash_mb)) as bare,
     ):
-        print(f"{bench.identity().name}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
+        print(f"{bench.ready().name}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
         for index, claim in enumerate(read_games(options.file, options.games)):
             if index % 2 == 0:
                 ours.add(by_worker(bench, claim, options.nodes))

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.analyses import AnalysisClaimRequest, AnalysisResults, LeaseRenewal, PluginId, PluginResult
-from app.contract.positions import EngineIdentity
+from app.contract.analyses import (
+    AnalysisClaimRequest,
+    AnalysisResults,
+    BudgetMode,
+    LeaseRenewal,
+    PluginId,
+    PluginResult,
+    Provenance,
+)
+from app.contract.positions import EngineIdentity, EvaluationSource
 from dev.binaries import find_binaries
 from tests.chaos.analyses import (
     CONSUMER,
@@ -217,16 +225,22 @@ def test_a_worker_paused_beyond_its_lease_changes_nothing_when_it_goes_on(bench:
 
 def test_no_report_under_an_old_fence_is_taken_and_a_repeated_one_changes_nothing(bench: Bench) -> None:
     bench.put([LONG])
-    request = AnalysisClaimRequest(worker="first", plugins=[PLUGIN], engine=ENGINE, nodes=1)
+    request = AnalysisClaimRequest(worker="first", plugins=[PLUGIN], engine=ENGINE, min_nodes=1)
     first = bench.api.claim_analysis("longgame", request)
     bench.system.execute("UPDATE game_analyses SET lease_until = now() - interval '1 second'")
     second = bench.api.claim_analysis("longgame", request)
     assert second.fence > first.fence
     late = AnalysisResults(
         fence=first.fence,
-        engine=ENGINE,
-        nodes=1,
-        evaluations=[],
+        provenance=Provenance(
+            source=EvaluationSource.ENGINE,
+            engine=ENGINE,
+            nodes=1,
+            mode=BudgetMode.FIXED,
+            position_nodes=[],
+            searched_positions=0,
+            searched_nodes=0,
+        ),
         results=[PluginResult(plugin=PLUGIN, result={"from": "first"})],
     )
     before = bench.analysis("longgame")

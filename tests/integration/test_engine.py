@@ -9,13 +9,15 @@ from pathlib import Path
 import chess
 import pytest
 
+from app.contract.analyses import BudgetMode
 from app.contract.positions import EngineIdentity, Evaluation, Score
 from dev.binaries import find_binaries
 from tests.unit.workers.analysis.conftest import alive
 from tests.unit.workers.analysis.test_evaluator import claim
+from workers.analysis.budget import Budget
 from workers.analysis.engine import Engine, EngineDied, EngineOptions, EngineTimeout
 from workers.analysis.engine_slot import EngineSlot
-from workers.analysis.evaluator import Budget, evaluate_game, replay
+from workers.analysis.evaluator import GameSearch, replay
 
 NODES = 3_000
 # A short game with castling, checks and mate (Morphy against two amateurs, Paris 1858).
@@ -84,13 +86,14 @@ async def test_neither_order_nor_process_nor_load_changes_a_byte(options: Engine
 
 async def test_a_game_is_evaluated_to_its_mate(options: EngineOptions) -> None:
     slot = EngineSlot(options)
-    budget = Budget(await slot.identity(), NODES)
-    found = await evaluate_game(slot, replay(claim(uci=OPERA)), [], budget)
+    budget = Budget(NODES, BudgetMode.FIXED)
+    search = GameSearch(slot, await slot.ready(), budget, replay(claim(uci=OPERA)), OPERA, known=[])
+    await search.search()
     await slot.close()
-    assert len(found.by_ply) == len(OPERA) + 1
-    assert found.by_ply[-2].score == Score(mate=1)
-    assert found.by_ply[-2].pv == ["d1d8"]
-    assert found.by_ply[-1].score == Score(mate=0)
+    found = search.evaluations()
+    assert len(found) == len(OPERA) + 1
+    assert (found[-2].score, found[-2].pv) == (Score(mate=1), ("d1d8",))
+    assert found[-1].score == Score(mate=0)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +134,7 @@ async def test_chess960_castling_is_written_king_takes_rook(engine: Engine) -> N
 
 async def test_an_engine_that_is_killed_is_replaced(options: EngineOptions) -> None:
     slot = EngineSlot(options)
-    identity = await slot.identity()
+    identity = await slot.ready()
     before = await slot.evaluate(chess.Board(), NODES, identity)
     engine = slot._engine
     assert engine is not None
@@ -153,7 +156,7 @@ async def test_a_position_that_would_crash_it_is_why_positions_are_checked(optio
     engine = await Engine.launch(options)
     kingless = chess.Board("8/8/8/8/8/8/8/8 w - - 0 1")
     with pytest.raises(EngineDied):
-        await engine._within(20, engine._search(kingless, 0, NODES))
+        await engine._within(20, engine._search(kingless, NODES, 1))
     await engine.close()
 
 

@@ -5,7 +5,8 @@ EngineError
 ├── EngineDied       its process ended
 ├── EngineTimeout    no answer before the deadline
 ├── EngineGarbage    an answer that makes no sense
-└── EngineChanged    another engine than the one that the game was claimed with
+├── EngineChanged    another engine than the one that the game was claimed with
+└── EngineUnfit      it fails at what any engine can do: the game that waits for it is not to blame
 """
 
 import asyncio
@@ -19,9 +20,9 @@ import chess
 import chess.engine
 from pydantic import ValidationError
 
-from app.contract.positions import EngineIdentity, Evaluation, Score, position_key
+from app.contract.positions import EngineIdentity, Evaluation, FurtherLine, Score, position_key
 from workers.analysis import engine_process
-from workers.analysis.position import searchable, terminal_evaluation
+from workers.analysis.position import searchable
 
 PV_LIMIT = 64
 """Plies of the best line that are kept (`Evaluation.pv`)."""
@@ -64,6 +65,12 @@ class EngineChanged(EngineError):
     """Another engine answers than the one that the game was claimed with."""
 
     code = "engine_changed"
+
+
+class EngineUnfit(EngineError):
+    """The engine does not start, or fails at the initial position."""
+
+    code = "engine_unfit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +142,18 @@ class Engine:
             self._fault.set_result(EngineDied("closed"))
         await engine_process.end(self._transport, self._protocol)
 
-    async def evaluate(self, board: chess.Board, nodes: int) -> Evaluation:
-        """Search one position; one in which the game is over is not searched.
+    async def evaluate(self, board: chess.Board, nodes: int, lines: int = 1) -> Evaluation:
+        """Search one position that has moves, for its best so many lines.
 
         Raises InvalidPosition before the engine sees anything, or EngineError with the FEN: then, or when
         cancelled, the engine is closed.
         """
         plain = searchable(board)
-        terminal = terminal_evaluation(board)
-        if terminal is not None:
-            return terminal
         try:
-            return await self._within(
-                self._options.deadline_seconds(nodes), self._search(plain, position_key(board), nodes)
+            infos = await self._within(
+                self._options.deadline_seconds(nodes), self._search(plain, nodes, lines)
             )
+            return _evaluation(board, nodes, lines, infos)
         except EngineError as error:
             await self.close()
             raise type(error)(f"{error} (FEN {plain.fen()}, {nodes} nodes)") from error
@@ -202,36 +207,46 @@ class Engine:
         ]
         return EngineIdentity(name=name[:2_000], net=",".join(nets)[:2_000], hash_mb=self._options.hash_mb)
 
-    async def _search(self, board: chess.Board, key: int, nodes: int) -> Evaluation:
+    async def _search(self, board: chess.Board, nodes: int, lines: int) -> list[chess.engine.InfoDict]:
+        """Return what the protocol lets through: a score for each line, and the count of nodes at the end."""
         # Another `game` each time makes python-chess send ucinewgame, which clears the hash: 0.8 ms at 1 MB,
         # 1.7 ms at 16 MB, 11 ms at 64 MB (Stockfish 15.1; tests/bench/README.md).
         analysis = await self._protocol.analysis(
             board,
             chess.engine.Limit(nodes=nodes),
+            multipv=None if lines == 1 else lines,
             game=object(),
             info=chess.engine.INFO_SCORE | chess.engine.INFO_PV,
         )
-        exact: chess.engine.InfoDict | None = None
-        searched = 0
-        async for info in analysis:
-            searched = max(searched, info.get("nodes", 0))
-            if "score" not in info:
-                continue
-            if not info.get("pv"):
-                raise EngineGarbage("a score without a legal line")
-            # A search that its budget cuts off often ends with a bound, which is no evaluation.
-            if not (info.get("lowerbound") or info.get("upperbound")):
-                exact = info
-        if exact is None:
-            raise EngineGarbage("a best move without a score")
+        return [info async for info in analysis]
+
+
+def _evaluation(board: chess.Board, nodes: int, lines: int, infos: list[chess.engine.InfoDict]) -> Evaluation:
+    scored = [info for info in infos if "score" in info]
+    if not scored:
+        raise EngineGarbage("a best move without a score")
+    if not all(info.get("pv") for info in scored):
+        raise EngineGarbage("a score without a legal line")
+    if len({info["pv"][0] for info in scored}) < len(scored):
+        raise EngineGarbage("two lines that begin with the same move")
+    try:
         return Evaluation(
-            position_key=key,
+            position_key=position_key(board),
             halfmove_clock=board.halfmove_clock,
-            score=_from_white(exact["score"]),
-            depth=exact.get("depth", 0),
-            nodes=searched,
-            pv=[move.uci() for move in exact["pv"][:PV_LIMIT]],
+            budget_nodes=nodes,
+            lines=lines,
+            score=_from_white(scored[0]["score"]),
+            depth=scored[0].get("depth", 0),
+            nodes=max(info.get("nodes", 0) for info in infos),
+            pv=_pv(scored[0]),
+            further=[FurtherLine(score=_from_white(info["score"]), pv=_pv(info)) for info in scored[1:]],
         )
+    except ValidationError as error:
+        raise EngineGarbage(str(error)) from error
+
+
+def _pv(info: chess.engine.InfoDict) -> list[str]:
+    return [move.uci() for move in info["pv"][:PV_LIMIT]]
 
 
 def _from_white(score: chess.engine.PovScore) -> Score:

@@ -50,7 +50,7 @@ class EngineProtocol(chess.engine.UciProtocol):
 
     Alone it waits for ever when the process ends between `ucinewgame` and `readyok`, when a search ends
     with an illegal move, or when its own parser raises; and it would buffer an endless line. It hears of a
-    search's last words alone.
+    search's last words alone: the last report that is whole, and the count of nodes of the very last.
     """
 
     def __init__(self, faults: FaultHandler) -> None:
@@ -58,14 +58,16 @@ class EngineProtocol(chess.engine.UciProtocol):
         self._faults = faults
         self._bytes_left = OUTPUT_LIMIT_BYTES
         self._last_words = ""
-        self._last_exact = ""
-        self._last_info = ""
+        self._whole: list[str] = []
+        self._growing: list[str] = []
+        self._nodes = ""
         self.exited = asyncio.Event()
 
     def begin_command(self) -> None:
         """Forget what was said before: the next answer may be as long as the limit."""
         self._bytes_left = OUTPUT_LIMIT_BYTES
-        self._last_exact = self._last_info = ""
+        self._whole, self._growing = [], []
+        self._nodes = ""
 
     def process_exited(self) -> None:
         """Report the end, even where a child of the engine holds its pipes open.
@@ -104,18 +106,32 @@ class EngineProtocol(chess.engine.UciProtocol):
             if not self._plausible(rest):
                 self._nonsense(f"{line[:_QUOTED_CHARACTERS]!r} in {self.board.fen()}")
                 return
-            for info in dict.fromkeys((self._last_exact, self._last_info)):
-                if info:
-                    self._pass_on(info)
+            self._close_report()
+            for info in self._whole:
+                self._pass_on(info)
+            if self._nodes:
+                self._pass_on(f"info nodes {self._nodes}")
         self._pass_on(line)
 
     def _keep(self, line: str) -> None:
         # Playing out the line of every iteration cost a tenth of a search of 100,000 nodes, and only the last
         # that is no mere bound is wanted, with the count of nodes of the very last.
-        if " nodes " in line:
-            self._last_info = line
-        if " score " in line and " lowerbound" not in line and " upperbound" not in line:
-            self._last_exact = line
+        _, counted, rest = line.partition(" nodes ")
+        if counted:
+            self._nodes = rest.partition(" ")[0]
+        if " score " in line:
+            # Lines of one report follow each other, the best first ("multipv 1", or no number for one line).
+            if " multipv " not in line or " multipv 1 " in line:
+                self._close_report()
+            self._growing.append(line)
+
+    def _close_report(self) -> None:
+        """Prefer the report that has just ended to the one before, unless a score in it is a mere bound."""
+        if self._growing and not any(
+            " lowerbound" in line or " upperbound" in line for line in self._growing
+        ):
+            self._whole = self._growing
+        self._growing = []
 
     def _pass_on(self, line: str) -> None:
         try:

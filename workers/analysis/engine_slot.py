@@ -1,60 +1,55 @@
 """How does one worker process keep an engine at hand, whatever happens to it?"""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable
 
 import chess
 import structlog
 
 from app.contract.positions import EngineIdentity, Evaluation
-from workers.analysis.engine import Engine, EngineChanged, EngineError, EngineOptions
+from workers.analysis.engine import Engine, EngineChanged, EngineError, EngineOptions, EngineUnfit
 
 _LOG = structlog.get_logger(__name__)
 
+_PROBE_NODES = 1_000
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class EngineSlot:
-    """One long-lived engine, started on first use and again after each failure, ever more slowly."""
+    """One long-lived engine, started when it is needed and again after each failure.
 
-    def __init__(
-        self,
-        options: EngineOptions,
-        *,
-        known: EngineIdentity | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    A fresh engine proves itself at the initial position. One that fails there is unfit, and left alone for a
+    while, longer each time: the games wait, and none is blamed. One that fails at another position is
+    replaced once; if its successor fails as well, the position is to blame.
+    """
+
+    def __init__(self, options: EngineOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
-        self._known = known
-        """Who answered last; stands in while no engine can be started."""
-        self._sleep = sleep
+        self._clock = clock
         self._engine: Engine | None = None
         self._failures = 0
-        """In a row."""
+        """Unfit engines in a row."""
+        self._not_before = clock()
 
-    async def identity(self) -> EngineIdentity:
-        """Return who will evaluate; raises EngineError if no engine ever started."""
-        try:
-            return (await self._ready()).identity
-        except EngineError:
-            if self._known is None:
-                raise
-            return self._known
+    async def ready(self) -> EngineIdentity:
+        """Return who will evaluate, started where necessary; raises EngineUnfit, and never waits."""
+        return (await self._fit_engine()).identity
 
-    async def evaluate(self, board: chess.Board, nodes: int, expected: EngineIdentity) -> Evaluation:
+    async def evaluate(
+        self, board: chess.Board, nodes: int, expected: EngineIdentity, lines: int = 1
+    ) -> Evaluation:
         """Search one position, a second time on a fresh engine if the first fails.
 
-        Raises InvalidPosition, or the second EngineError; EngineChanged at once if another engine than the
-        expected one answers.
+        Raises InvalidPosition, or the second EngineError; EngineChanged or EngineUnfit at once.
         """
         try:
-            return await self._attempt(board, nodes, expected)
-        except EngineChanged:
+            return await self._attempt(board, nodes, expected, lines)
+        except (EngineChanged, EngineUnfit):
             raise
         except EngineError as error:
             _LOG.warning("engine_failed", code=error.code, detail=str(error), fen=board.fen(), nodes=nodes)
-            return await self._attempt(board, nodes, expected)
+            return await self._attempt(board, nodes, expected, lines)
 
     async def close(self) -> None:
         """End the engine; the slot may be used again."""
@@ -62,29 +57,41 @@ class EngineSlot:
         if engine is not None:
             await engine.close()
 
-    async def _attempt(self, board: chess.Board, nodes: int, expected: EngineIdentity) -> Evaluation:
-        engine = await self._ready()
+    async def _attempt(
+        self, board: chess.Board, nodes: int, expected: EngineIdentity, lines: int
+    ) -> Evaluation:
+        engine = await self._fit_engine()
         if engine.identity != expected:
             raise EngineChanged(f"{engine.identity} in place of {expected}")
-        try:
-            evaluation = await engine.evaluate(board, nodes)
-        except EngineError:
-            self._failures += 1
-            raise
-        self._failures = 0
-        return evaluation
+        return await engine.evaluate(board, nodes, lines)
 
-    async def _ready(self) -> Engine:
+    async def _fit_engine(self) -> Engine:
         if self._engine is not None and self._engine.usable:
             return self._engine
         await self.close()
-        if self._failures > 1:  # the first fresh engine comes at once
-            await self._sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 2)))
+        wait = self._not_before - self._clock()
+        if wait > 0:
+            raise EngineUnfit(f"it is left alone for another {wait:.0f} s")
         try:
-            self._engine = await Engine.launch(self._options)
-        except EngineError:
+            self._engine = await _proven(self._options)
+        except EngineError as error:
+            pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
             self._failures += 1
-            raise
-        self._known = self._engine.identity
-        _LOG.info("engine_started", engine=self._known.name, net=self._known.net, pid=self._engine.pid)
+            self._not_before = self._clock() + pause
+            _LOG.error("engine_unfit", code=error.code, detail=str(error), pause_seconds=pause)
+            raise EngineUnfit(f"{error.code}: {error}") from error
+        self._failures = 0
+        identity = self._engine.identity
+        _LOG.info("engine_started", engine=identity.name, net=identity.net, pid=self._engine.pid)
         return self._engine
+
+
+async def _proven(options: EngineOptions) -> Engine:
+    """Start an engine and let it search the initial position: only that shows its net and its CPU."""
+    engine = await Engine.launch(options)
+    try:
+        await engine.evaluate(chess.Board(), _PROBE_NODES)
+    except BaseException:
+        await engine.close()
+        raise
+    return engine

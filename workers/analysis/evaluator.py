@@ -1,41 +1,27 @@
 """What is each position of a game worth, searching as little as possible?"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 import chess
 
 from app.contract.analyses import AnalysisClaim
 from app.contract.games import ANALYSABLE_VARIANTS
-from app.contract.positions import EngineIdentity, Evaluation, position_key
-from plugins.api import AnalysedGame, PositionEvaluation, initial_board
+from app.contract.positions import EngineIdentity, Evaluation, exact_score
+from plugins.api import AnalysedGame, Line, PositionEvaluation, Wish, initial_board, side_to_move
+from workers.analysis.budget import Budget, Found, deepen, scan_nodes
+from workers.analysis.known import KnownEvaluations, Place
 from workers.analysis.position import InvalidPosition, searchable
 
 
 class Evaluator(Protocol):
     """Evaluates one position, as an engine slot does."""
 
-    async def evaluate(self, board: chess.Board, nodes: int, expected: EngineIdentity) -> Evaluation:
+    async def evaluate(
+        self, board: chess.Board, nodes: int, expected: EngineIdentity, lines: int = 1
+    ) -> Evaluation:
         """Return what a position is worth."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Who searches a position, and how long."""
-
-    engine: EngineIdentity
-    nodes: int
-
-
-@dataclass(slots=True)
-class GameEvaluations:
-    """The evaluations of one game."""
-
-    by_ply: list[Evaluation] = field(default_factory=list)
-    """From ply 0."""
-    new: list[Evaluation] = field(default_factory=list)
-    """Those that were not known before, each position once, by its first ply."""
 
 
 def replay(claim: AnalysisClaim) -> list[chess.Board]:
@@ -64,35 +50,119 @@ def replay(claim: AnalysisClaim) -> list[chess.Board]:
     return boards
 
 
-async def evaluate_game(
-    evaluator: Evaluator,
-    boards: Sequence[chess.Board],
-    known: Sequence[Evaluation],
-    budget: Budget,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> GameEvaluations:
-    """Evaluate every position, each once, known ones not at all.
+class GameSearch:
+    """The search of one game: what is known is not searched again, and what is found is remembered.
 
-    `progress` hears how many positions are done, of how many. A position that recurs is worth the same
-    each time: neither the key nor the halfmove clock knows of repetitions, nor does the engine. Raises what
-    the evaluator raises.
+    A finished position is worth what it is worth and not searched. A forced one (a single legal move) is: its
+    value is its successor's, but what a search of so many nodes sees of the two differs by a ply. A position
+    that recurs has another halfmove clock and is searched again; that it recurs, no search knows, so that a
+    game drawn by repetition ends with the worth of its last position, as at Lichess.
     """
-    worth = {(item.position_key, item.halfmove_clock): item for item in known}
-    found = GameEvaluations()
-    for done, board in enumerate(boards, start=1):
-        place = (position_key(board), board.halfmove_clock)
-        evaluation = worth.get(place)
-        if evaluation is None:
-            evaluation = await evaluator.evaluate(board, budget.nodes, budget.engine)
-            worth[place] = evaluation
-            found.new.append(evaluation)
-        found.by_ply.append(evaluation)
-        progress(done, len(boards))
-    return found
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        engine: EngineIdentity,
+        budget: Budget,
+        boards: Sequence[chess.Board],
+        uci: Sequence[str],
+        *,
+        known: Iterable[Evaluation],
+    ) -> None:
+        self._evaluator = evaluator
+        self._engine = engine
+        self._budget = budget
+        self._boards = boards
+        self._uci = uci
+        self._known = KnownEvaluations(known)
+        self._exact = {ply: score for ply, board in enumerate(boards) if (score := exact_score(board))}
+        self._scores: dict[int, Evaluation] = {}
+        self._lines: dict[int, Evaluation] = {}
+        self.new: list[Evaluation] = []
+        """What was searched, in this order; also after a search that was broken off."""
+
+    async def search(self, full: AbstractSet[int] = frozenset()) -> None:
+        """Find the score of every position, and deepen as the budget has it; `full` as in `deepen`.
+
+        Raises what the evaluator raises.
+        """
+        scan = scan_nodes(self._budget)
+        for ply in range(len(self._boards)):
+            if ply not in self._exact and ply not in self._scores:
+                self._scores[ply] = await self._evaluation(ply, scan, richer_from=scan)
+        starts = side_to_move(self._boards[0])
+        while wanted := deepen(starts, self._found(), self._budget, full):
+            for ply, nodes in wanted.items():
+                self._scores[ply] = await self._evaluation(ply, nodes, richer_from=self._beyond_reference)
+
+    async def fulfil(self, wishes: Mapping[int, Wish]) -> None:
+        """Search for the lines that somebody wishes for, after `search`. Raises what the evaluator raises.
+
+        With as many nodes as the position's score rests on, at most the reference.
+        """
+        for ply, wish in sorted(wishes.items()):
+            if wish.lines == 1 or ply not in self._scores:
+                continue
+            nodes = min(self._scores[ply].budget_nodes, self._budget.reference_nodes)
+            self._lines[ply] = await self._evaluation(
+                ply, nodes, lines=wish.lines, richer_from=self._beyond_reference
+            )
+
+    def evaluations(self) -> tuple[PositionEvaluation, ...]:
+        """Return what was found, as plugins see it: one a position, from ply 0."""
+        return tuple(self._evaluation_of(ply) for ply in range(len(self._boards)))
+
+    def position_nodes(self) -> list[int]:
+        """Return the budget that each score rests on, 0 where it is exact."""
+        return [
+            0 if ply in self._exact else self._scores[ply].budget_nodes for ply in range(len(self._boards))
+        ]
+
+    @property
+    def _beyond_reference(self) -> int:
+        return self._budget.reference_nodes + 1
+
+    async def _evaluation(self, ply: int, nodes: int, *, richer_from: int, lines: int = 1) -> Evaluation:
+        board = self._boards[ply]
+        known = self._known.find(Place.of(board), nodes, richer_from=richer_from, lines=lines)
+        if known is not None:
+            return known
+        evaluation = await self._evaluator.evaluate(board, nodes, self._engine, lines)
+        self._known.add(evaluation)
+        self.new.append(evaluation)
+        return evaluation
+
+    def _found(self) -> list[Found]:
+        played = [*self._uci, None]
+        return [
+            Found(evaluation.score, evaluation.budget_nodes, evaluation.pv[0], move)
+            if (evaluation := self._scores.get(ply))
+            else Found(self._exact[ply], 0, None, move)
+            for ply, move in enumerate(played)
+        ]
+
+    def _evaluation_of(self, ply: int) -> PositionEvaluation:
+        if ply in self._exact:
+            return PositionEvaluation(score=self._exact[ply], depth=0, nodes=0, pv=())
+        found = self._scores[ply]
+        several = self._lines.get(ply)
+        return PositionEvaluation(
+            score=found.score,
+            depth=found.depth,
+            nodes=found.nodes,
+            pv=tuple(found.pv),
+            lines=() if several is None else _lines(several),
+            budget_nodes=found.budget_nodes,
+        )
 
 
-def analysed_game(claim: AnalysisClaim, evaluations: Sequence[Evaluation]) -> AnalysedGame:
-    """Return a game as plugins see it."""
+def _lines(evaluation: Evaluation) -> tuple[Line, ...]:
+    first = Line(evaluation.score, tuple(evaluation.pv))
+    return (first, *(Line(line.score, tuple(line.pv)) for line in evaluation.further))
+
+
+def analysed_game(claim: AnalysisClaim) -> AnalysedGame:
+    """Return a game as plugins see it, still without evaluations."""
     return AnalysedGame(
         id=claim.id,
         variant=claim.variant,
@@ -102,8 +172,4 @@ def analysed_game(claim: AnalysisClaim, evaluations: Sequence[Evaluation]) -> An
         uci=tuple(claim.uci),
         clocks_cs=None if claim.clocks_cs is None else tuple(claim.clocks_cs),
         lichess_evaluations=None if claim.lichess_evaluations is None else tuple(claim.lichess_evaluations),
-        evaluations=tuple(
-            PositionEvaluation(score=item.score, depth=item.depth, nodes=item.nodes, pv=tuple(item.pv))
-            for item in evaluations
-        ),
     )

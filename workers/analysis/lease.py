@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from workers.analysis.plugin_runner import TIME_LIMIT_SECONDS
 from workers.api_client import ApiUnavailable
 from workers.progress import board
 
@@ -34,6 +35,8 @@ class Lease:
     def __init__(
         self, lease_seconds: float, renew: Callable[[], None], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.plugin_seconds = min(TIME_LIMIT_SECONDS, lease_seconds / 2)
+        """How long one plugin may take: while it runs nothing is renewed, and up to a third is used up."""
         self._interval = lease_seconds / 3
         self._renew = renew
         self._clock = clock

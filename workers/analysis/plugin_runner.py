@@ -11,15 +11,15 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from app.contract.analyses import PluginId, PluginResult
-from plugins.api import MAX_RESULT_BYTES, AnalysedGame, PluginOutput
+from plugins.api import MAX_LINES, MAX_RESULT_BYTES, AnalysedGame, PluginOutput, Wish
 from workers.analysis.plugin_registry import AnyPlugin
 
 _LOG = structlog.get_logger(__name__)
@@ -29,13 +29,19 @@ TIME_LIMIT_SECONDS = 30.0
 _PRINTED_CHARACTERS = 2_000
 _ERROR_CHARACTERS = 8_000
 
+Answer = TypeVar("Answer")
+
 
 class PluginTimeout(BaseException):
     """A plugin took too long. No Exception, so that `except Exception` in a plugin does not swallow it."""
 
 
 class PluginRejected(Exception):
-    """A plugin returned what can't be stored."""
+    """A plugin returned what can't be stored or fulfilled."""
+
+
+class PluginFailed(Exception):
+    """A plugin raised, took too long or was rejected; the message says which, and where."""
 
 
 def run_plugin(
@@ -43,21 +49,49 @@ def run_plugin(
 ) -> PluginResult:
     """Return what a plugin finds in a game, or its error; raises nothing that the plugin raised."""
     identity = PluginId(name=plugin.name, version=plugin.version)
+    try:
+        return _guarded(
+            plugin,
+            lambda: PluginResult(plugin=identity, result=_storable(plugin, plugin.analyse(game))),
+            time_limit_seconds,
+        )
+    except PluginFailed as failure:
+        return PluginResult(plugin=identity, error=str(failure))
+
+
+def ask_wishes(
+    plugin: AnyPlugin, game: AnalysedGame, *, time_limit_seconds: float = TIME_LIMIT_SECONDS
+) -> dict[int, Wish]:
+    """Return what a plugin wishes for, by ply; raises PluginFailed, and nothing that the plugin raised."""
+    return _guarded(plugin, lambda: _fulfillable(plugin.wishes(game), game), time_limit_seconds)
+
+
+def _guarded(plugin: AnyPlugin, call: Callable[[], Answer], time_limit_seconds: float) -> Answer:
     process = os.getpid()
     printed = _Printed()
     try:
         with contextlib.redirect_stdout(printed), _alarm(time_limit_seconds):
-            output = plugin.analyse(game)
-        outcome = PluginResult(plugin=identity, result=_storable(plugin, output))
+            answer = call()
     except BaseException as error:  # noqa: BLE001 - sys.exit() and KeyboardInterrupt are the plugin's too
-        outcome = PluginResult(plugin=identity, error=_described(error))
         _LOG.warning("plugin_failed", plugin=plugin.name, version=plugin.version, error=_headline(error))
+        raise PluginFailed(_described(error)) from None
     finally:
         if os.getpid() != process:  # the plugin forked, and this is the copy: it must not work on as a worker
             os._exit(os.EX_SOFTWARE)
     if printed.text:
         _LOG.info("plugin_printed", plugin=plugin.name, text=printed.text)
-    return outcome
+    return answer
+
+
+def _fulfillable(wishes: Any, game: AnalysedGame) -> dict[int, Wish]:
+    if not isinstance(wishes, Mapping):
+        raise PluginRejected(f"wishes() returned {type(wishes).__name__}, declared is a mapping")
+    for ply, wish in wishes.items():
+        if type(ply) is not int or not 0 <= ply <= game.plies:
+            raise PluginRejected(f"a wish for ply {ply!r} of {game.plies}")
+        if not isinstance(wish, Wish) or type(wish.lines) is not int or not 1 <= wish.lines <= MAX_LINES:
+            raise PluginRejected(f"ply {ply}: {wish!r} can't be fulfilled")
+    return dict(wishes)
 
 
 def _storable(plugin: AnyPlugin, output: Any) -> dict[str, Any]:

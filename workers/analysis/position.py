@@ -1,8 +1,6 @@
-"""Which positions may an engine see, in which form, and which need no engine?"""
+"""Which positions may an engine see, and in which form?"""
 
 import chess
-
-from app.contract.positions import Evaluation, Score, position_key
 
 _HALFMOVE_CLOCK_MAX = 32_767
 """What `HalfmoveClock` holds."""
@@ -40,18 +38,4 @@ def searchable(board: chess.Board) -> chess.Board:
 def _faults(status: chess.Status) -> str:
     return ", ".join(
         flag.name.lower().replace("_", " ") for flag in chess.Status if flag & status and flag.name
-    )
-
-
-def terminal_evaluation(board: chess.Board) -> Evaluation | None:
-    """Return what a finished position is worth, mate 0 or 0 cp in stalemate; None where moves remain."""
-    if any(board.generate_legal_moves()):
-        return None
-    return Evaluation(
-        position_key=position_key(board),
-        halfmove_clock=board.halfmove_clock,
-        score=Score(mate=0) if board.is_check() else Score(cp=0),
-        depth=0,
-        nodes=0,
-        pv=[],
     )

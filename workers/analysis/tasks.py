@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from app.contract.names import QueueName, TaskName
 from workers.analysis import preflight
+from workers.analysis.budget import Budget
 from workers.analysis.consumer import Analyst
 from workers.analysis.scheduler import Scheduler
 from workers.analysis.workbench import Workbench
@@ -88,7 +89,7 @@ def _scheduler() -> Scheduler:
 
 @functools.cache
 def _workbench() -> Workbench:
-    return Workbench(preflight.engine_options(get_settings()), known=preflight.engine(get_settings()))
+    return Workbench(preflight.engine_options(get_settings()))
 
 
 @functools.cache
@@ -98,7 +99,8 @@ def _analyst() -> Analyst:
         client=get_api_client(),
         workbench=_workbench(),
         plugins=preflight.plugins(),
-        nodes=settings.nodes,
+        budget=Budget(settings.nodes, settings.analysis_mode),
+        prefer=settings.evaluations_from,
         limit_seconds=_SHARE_OF_LIMIT * settings.analysis_time_limit_seconds,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         stopping=stop_requested,

@@ -14,9 +14,8 @@ Answer = TypeVar("Answer")
 class Workbench:
     """A private event loop and the engine that lives in it; both are made on first use, after the fork."""
 
-    def __init__(self, options: EngineOptions, known: EngineIdentity | None = None) -> None:
+    def __init__(self, options: EngineOptions) -> None:
         self._options = options
-        self._known = known
         self._runner: asyncio.Runner | None = None
         self._slot: EngineSlot | None = None
 
@@ -24,12 +23,12 @@ class Workbench:
     def slot(self) -> EngineSlot:
         """The engine; to be used inside `run` alone."""
         if self._slot is None:
-            self._slot = EngineSlot(self._options, known=self._known)
+            self._slot = EngineSlot(self._options)
         return self._slot
 
-    def identity(self) -> EngineIdentity:
-        """Return who will evaluate; raises EngineError if no engine ever started."""
-        return self.run(self.slot.identity())
+    def ready(self) -> EngineIdentity:
+        """Return who will evaluate; raises EngineUnfit."""
+        return self.run(self.slot.ready())
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a coroutine to its end and raise what it raises."""

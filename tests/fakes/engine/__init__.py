@@ -42,11 +42,17 @@ class Fault(StrEnum):
     """The last score is an upper bound."""
 
 
-def install(folder: Path, fault: Fault = Fault.NONE, name: str = "Fake 1") -> Path:
-    """Write an executable to a folder, which keeps its journal and memory there too; returns its path."""
+def install(
+    folder: Path, fault: Fault = Fault.NONE, name: str = "Fake 1", *, fit: bool = False, salt: str = ""
+) -> Path:
+    """Write an executable to a folder, which keeps its journal and memory there too; returns its path.
+
+    A `fit` one never goes wrong at the initial position. Another `salt`, other scores.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "engine"
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{PROGRAM}" "{fault}" "{folder}" "{name}"\n')
+    arguments = f'"{PROGRAM}" "{fault}" "{folder}" "{name}" "{fit:d}" "{salt}"'
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I {arguments}\n')
     path.chmod(0o755)
     return path
 

@@ -1,7 +1,7 @@
 """What does an engine say that goes wrong in a chosen way? (A program; `install` writes a starter for it.)
 
-Its evaluation is a function of the position alone: the best move is the first in alphabetical order, the
-score half the checksum of the FEN. Not more is asked of it.
+Its evaluation is a function of the position alone: the best moves are the first in alphabetical order, the
+score is a checksum of the FEN. Not more is asked of it.
 """
 
 import os
@@ -19,10 +19,13 @@ import chess
 class FakeEngine:
     """Answers until it goes wrong."""
 
-    def __init__(self, fault: str, folder: Path, name: str) -> None:
+    def __init__(self, fault: str, folder: Path, name: str, fit: str, salt: str) -> None:
         self.fault = fault
         self.folder = folder
         self.name = name
+        self.fit = fit == "1"
+        self.salt = salt
+        self.lines = 1
         self.board = chess.Board()
         self.chess960 = False
         self.first_process = not (folder / "pids").exists()
@@ -54,6 +57,8 @@ class FakeEngine:
             sys.exit(1)
         elif word == "setoption" and rest.startswith("name UCI_Chess960"):
             self.chess960 = rest.endswith("true")
+        elif word == "setoption" and rest.startswith("name MultiPV"):
+            self.lines = int(rest.rsplit(maxsplit=1)[-1])
         elif word == "position":
             fen = chess.STARTING_FEN if rest == "startpos" else rest.removeprefix("fen ")
             self.board = chess.Board(fen, chess960=self.chess960)
@@ -65,6 +70,7 @@ class FakeEngine:
             self.say(f"id name {self.name}")
         self.say("option name Hash type spin default 16 min 1 max 64")
         self.say("option name Threads type spin default 1 min 1 max 4")
+        self.say("option name MultiPV type spin default 1 min 1 max 500")
         self.say("option name UCI_Chess960 type check default false")
         self.say("option name EvalFile type string default nn-fake.nnue")
         if self.fault != "no_uciok":
@@ -72,21 +78,26 @@ class FakeEngine:
 
     def search(self, nodes: int) -> None:
         misbehave: Callable[[int], None] | None = getattr(self, f"on_go_{self.fault}", None)
-        if misbehave is not None:
+        if misbehave is not None and not (self.fit and self.board.fen() == chess.STARTING_FEN):
             misbehave(nodes)
             return
-        self.report(nodes)
+        for rank, move in enumerate(self.moves()[: self.lines], start=1):
+            self.report(nodes, score=f"cp {self.worth() - rank + 1}", line=move, rank=rank)
         self.best()
 
-    def report(self, nodes: int, score: str | None = None, line: str | None = None) -> None:
-        score = f"cp {zlib.crc32(self.board.fen().encode()) % 400 - 200}" if score is None else score
-        self.say(f"info depth 7 seldepth 9 score {score} nodes {nodes} pv {line or self.first_move()}")
+    def report(self, nodes: int, score: str | None = None, line: str | None = None, rank: int = 1) -> None:
+        score = f"cp {self.worth()}" if score is None else score
+        line = line or self.moves()[0]
+        self.say(f"info depth 7 seldepth 9 multipv {rank} score {score} nodes {nodes} pv {line}")
 
     def best(self) -> None:
-        self.say(f"bestmove {self.first_move()}")
+        self.say(f"bestmove {self.moves()[0]}")
 
-    def first_move(self) -> str:
-        return min(self.board.uci(move, chess960=self.chess960) for move in self.board.legal_moves)
+    def worth(self) -> int:
+        return zlib.crc32((self.board.fen() + self.salt).encode()) % 400 - 200
+
+    def moves(self) -> list[str]:
+        return sorted(self.board.uci(move, chess960=self.chess960) for move in self.board.legal_moves)
 
     def on_go_die_on_go(self, _nodes: int) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -156,4 +167,4 @@ class FakeEngine:
 
 
 if __name__ == "__main__":
-    FakeEngine(sys.argv[1], Path(sys.argv[2]), sys.argv[3]).run()
+    FakeEngine(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]).run()

@@ -10,9 +10,11 @@ from app.contract.analyses import (
     AnalysisFailure,
     AnalysisOutcome,
     AnalysisResults,
+    BudgetMode,
     PendingRequest,
     PluginId,
     PluginResult,
+    Provenance,
 )
 from app.contract.games import GameRecord
 from app.contract.ingestion import (
@@ -32,7 +34,7 @@ from app.contract.ingestion import (
     StoreAnswer,
 )
 from app.contract.players import PlayerView
-from app.contract.positions import EngineIdentity, Evaluation, Score
+from app.contract.positions import EngineIdentity, Evaluation, EvaluationSource, Score
 from tests.integration.conftest import Api
 from workers.api_client import ApiClient
 from workers.ingestion.parsing import parse
@@ -200,21 +202,30 @@ class Analyst:
 
     def claim(self, game: str) -> AnalysisClaim:
         """Take the lease on a game."""
-        request = AnalysisClaimRequest(worker=self.name, plugins=self.plugins, engine=ENGINE, nodes=NODES)
+        request = AnalysisClaimRequest(worker=self.name, plugins=self.plugins, engine=ENGINE, min_nodes=NODES)
         return self.client.claim_analysis(game, request)
 
     def results(
         self,
         claim: AnalysisClaim,
-        evaluations: Sequence[Evaluation] = (),
         errors: Mapping[str, str] | None = None,
+        **provenance: Any,
     ) -> AnalysisResults:
         """Make the report on a lease: a result of each plugin, or the error given for it."""
         return AnalysisResults(
             fence=claim.fence,
-            engine=ENGINE,
-            nodes=NODES,
-            evaluations=list(evaluations),
+            provenance=Provenance.model_validate(
+                {
+                    "source": EvaluationSource.ENGINE,
+                    "engine": ENGINE,
+                    "nodes": NODES,
+                    "mode": BudgetMode.FIXED,
+                    "position_nodes": [NODES] * (len(claim.uci) + 1),
+                    "searched_positions": 0,
+                    "searched_nodes": 0,
+                    **provenance,
+                }
+            ),
             results=[
                 PluginResult(plugin=plugin, error=errors[plugin.name])
                 if errors and plugin.name in errors
@@ -224,8 +235,9 @@ class Analyst:
         )
 
     def finish(self, claim: AnalysisClaim, evaluations: Sequence[Evaluation] = ()) -> AnalysisOutcome:
-        """Report that all went well."""
-        return self.client.post_results(claim.id, self.results(claim, evaluations))
+        """Store evaluations and report that all went well."""
+        self.client.store_evaluations(ENGINE, evaluations)
+        return self.client.post_results(claim.id, self.results(claim))
 
     def fail(
         self, claim: AnalysisClaim, code: str = "engine_died", *, permanent: bool = False
@@ -246,6 +258,7 @@ def evaluation(position_key: int, cp: int = 20, halfmove_clock: int = 0) -> Eval
     return Evaluation(
         position_key=position_key,
         halfmove_clock=halfmove_clock,
+        budget_nodes=NODES,
         score=Score(cp=cp),
         depth=12,
         nodes=NODES + 17,

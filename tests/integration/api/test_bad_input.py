@@ -272,7 +272,8 @@ def test_a_game_that_the_database_could_not_hold_is_refused(api: Api, change: di
 def test_a_plugins_result_that_jsonb_could_not_hold_is_refused(api: Api, result: bytes) -> None:
     Ledger(api).track().store(1, [make_game(1)])
     body = (
-        b'{"fence": 1, "engine": {"name": "x", "hash_mb": 1}, "nodes": 1, "evaluations": [],'
+        b'{"fence": 1, "provenance": {"source": "lichess", "engine": null, "nodes": null, "mode": null,'
+        b' "position_nodes": [], "searched_positions": 0, "searched_nodes": 0},'
         b' "results": [{"plugin": {"name": "x", "version": 1}, "result": ' + result + b"}]}"
     )
     assert_problem(_post(api, body, "/v1/analyses/game0001/results"), 422, "invalid_request")

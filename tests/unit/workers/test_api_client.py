@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.contract import analyses, ingestion
-from app.contract.positions import EngineIdentity
+from app.contract.positions import EngineIdentity, EvaluationSource
 from workers.api_client import (
     ApiClient,
     ApiProblem,
@@ -72,6 +72,15 @@ def test_a_request_carries_the_token_and_its_answer_is_checked() -> None:
 
 
 ENGINE = EngineIdentity(name="Stockfish 17", hash_mb=16)
+OF_LICHESS = analyses.Provenance(
+    source=EvaluationSource.LICHESS,
+    engine=None,
+    nodes=None,
+    mode=None,
+    position_nodes=[],
+    searched_positions=0,
+    searched_nodes=0,
+)
 OUTCOME = {"state": "done"}
 
 
@@ -133,7 +142,7 @@ OUTCOME = {"state": "done"}
         (
             lambda c: c.post_results(
                 "abcdefgh",
-                analyses.AnalysisResults(fence=1, engine=ENGINE, nodes=1, evaluations=[], results=[]),
+                analyses.AnalysisResults(fence=1, provenance=OF_LICHESS, results=[]),
             ),
             "/v1/analyses/abcdefgh/results",
             OUTCOME,

@@ -52,7 +52,7 @@ class FakeApi:
             return httpx.Response(200, json={"games": self.pending[:limit]})
         if endpoint == "backlog":
             return httpx.Response(200, json={"games": len(self.pending)})
-        if endpoint in {"renew", "handback"}:
+        if endpoint in {"renew", "handback", "evaluations"}:
             return httpx.Response(204)
         state = {"results": "done", "failure": "pending"}[endpoint]
         return httpx.Response(200, json={"state": state})

@@ -221,22 +221,6 @@ async def test_rights_that_mean_nothing_do_not_reach_the_engine(folder: Path, fe
     assert evaluation.position_key == position_key(chess.Board(fen))
 
 
-@pytest.mark.parametrize(
-    ("fen", "score"),
-    [
-        ("7k/6Q1/6K1/8/8/8/8/8 b - - 0 1", Score(mate=0)),
-        ("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", Score(cp=0)),
-    ],
-    ids=["checkmate", "stalemate"],
-)
-async def test_a_finished_position_is_not_searched(folder: Path, fen: str, score: Score) -> None:
-    engine = await Engine.launch(options(fake.install(folder)))
-    evaluation = await engine.evaluate(chess.Board(fen), 100)
-    await engine.close()
-    assert (evaluation.score, evaluation.depth, evaluation.nodes, evaluation.pv) == (score, 0, 0, [])
-    assert not any(line.startswith("go") for line in fake.commands(folder))
-
-
 def test_no_engine_outlives_a_worker_that_is_killed(folder: Path) -> None:
     path = fake.install(folder, Fault.DEAF_ON_GO)
     program = (

@@ -1,4 +1,4 @@
-"""Does a worker process get its engine back after a failure, and give up when that does not help?"""
+"""Does a worker process get its engine back after a failure, and is the right one blamed?"""
 
 from pathlib import Path
 
@@ -7,96 +7,134 @@ import pytest
 
 from tests.fakes import engine as fake
 from tests.fakes.engine import Fault
-from workers.analysis.engine import EngineChanged, EngineDied, EngineMissing, EngineOptions, EngineTimeout
+from workers.analysis.engine import (
+    EngineChanged,
+    EngineDied,
+    EngineOptions,
+    EngineUnfit,
+)
 from workers.analysis.engine_slot import EngineSlot
 
+BOARD = chess.Board("4k3/8/8/8/8/8/4P3/4K3 w - - 0 1")
 
-class Pauses:
-    """Takes the place of sleep: remembers how long, and does not wait."""
+
+class Clock:
+    """Stands still until it is moved."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
+        self.now = 1_000.0
 
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
+    def __call__(self) -> float:
+        return self.now
 
 
-def slot_with(path: Path, pauses: Pauses, patience_seconds: float = 20.0) -> EngineSlot:
-    return EngineSlot(
-        EngineOptions(path, 4, patience_seconds=patience_seconds, slowest_nodes_per_second=1e6), sleep=pauses
-    )
+def slot_with(path: Path, clock: Clock | None = None, patience_seconds: float = 20.0) -> EngineSlot:
+    options = EngineOptions(path, 4, patience_seconds=patience_seconds, slowest_nodes_per_second=1e6)
+    return EngineSlot(options, clock=clock or Clock())
 
 
 @pytest.mark.parametrize(("fault", "patience_seconds"), [(Fault.DIE_ONCE, 20.0), (Fault.HANG_ONCE, 1.0)])
 async def test_a_position_is_tried_again_on_a_fresh_engine(
     folder: Path, fault: Fault, patience_seconds: float
 ) -> None:
-    pauses = Pauses()
-    slot = slot_with(fake.install(folder, fault), pauses, patience_seconds)
-    identity = await slot.identity()
-    evaluation = await slot.evaluate(chess.Board(), 50, identity)
-    await slot.evaluate(chess.Board(), 50, identity)
+    slot = slot_with(fake.install(folder, fault, fit=True), patience_seconds=patience_seconds)
+    identity = await slot.ready()
+    evaluation = await slot.evaluate(BOARD, 50, identity)
+    await slot.evaluate(BOARD, 50, identity)
     await slot.close()
     assert evaluation.nodes == 50
     assert len(fake.pids(folder)) == 2
-    assert pauses.seconds == []
 
 
-async def test_after_the_second_failure_the_position_is_given_up(folder: Path) -> None:
-    slot = slot_with(fake.install(folder, Fault.DIE_ON_GO), Pauses())
-    with pytest.raises(EngineDied, match="FEN"):
-        await slot.evaluate(chess.Board(), 50, await slot.identity())
+async def test_a_position_at_which_two_engines_fail_is_to_blame_and_other_positions_are_not(
+    folder: Path,
+) -> None:
+    slot = slot_with(fake.install(folder, Fault.DIE_ON_GO, fit=True))
+    identity = await slot.ready()
+    for _ in range(3):
+        with pytest.raises(EngineDied, match="FEN 4k3"):
+            await slot.evaluate(BOARD, 50, identity)
+        assert (await slot.evaluate(chess.Board(), 50, identity)).nodes == 50
     await slot.close()
-    assert len(fake.pids(folder)) == 2
 
 
-async def test_an_engine_that_keeps_failing_is_started_ever_more_slowly(folder: Path) -> None:
-    pauses = Pauses()
-    slot = slot_with(fake.install(folder, Fault.DIE_ON_GO), pauses)
-    identity = await slot.identity()
-    for _ in range(4):
-        with pytest.raises(EngineDied):
-            await slot.evaluate(chess.Board(), 50, identity)
+async def test_an_engine_that_fails_at_the_initial_position_is_unfit_and_left_alone_ever_longer(
+    folder: Path,
+) -> None:
+    clock = Clock()
+    slot = slot_with(fake.install(folder, Fault.GARBAGE), clock)
+    for pause in (1, 2, 4, 8, 16, 30, 30):
+        started = len(fake.pids(folder))
+        with pytest.raises(EngineUnfit, match="engine_garbage"):
+            await slot.ready()
+        clock.now += pause - 0.5
+        with pytest.raises(EngineUnfit, match="left alone"):
+            await slot.ready()
+        assert len(fake.pids(folder)) == started + 1
+        clock.now += 0.5
+
+
+async def test_an_engine_that_works_again_is_taken_again(folder: Path) -> None:
+    clock = Clock()
+    slot = slot_with(fake.install(folder, Fault.DIE_ON_GO), clock)
+    for _ in range(2):
+        with pytest.raises(EngineUnfit):
+            await slot.ready()
+        clock.now += 60
+    fake.install(folder)
+    identity = await slot.ready()
+    assert (await slot.evaluate(BOARD, 50, identity)).nodes == 50
     await slot.close()
-    assert pauses.seconds == [1, 2, 4, 8, 16, 30]
+    fake.install(folder, Fault.EXIT_AT_START)
+    with pytest.raises(EngineUnfit, match="last said 'info string no network here'"):
+        await slot.ready()
+    clock.now += 1  # the pauses begin anew
+    with pytest.raises(EngineUnfit, match="engine_died"):
+        await slot.ready()
 
 
 async def test_one_engine_serves_position_after_position(folder: Path) -> None:
-    slot = slot_with(fake.install(folder), Pauses())
-    identity = await slot.identity()
-    first = [await slot.evaluate(chess.Board(), 50, identity) for _ in range(3)]
+    slot = slot_with(fake.install(folder))
+    identity = await slot.ready()
+    first = [await slot.evaluate(BOARD, 50, identity) for _ in range(3)]
+    assert await slot.ready() == identity
     await slot.close()
     assert first[0] == first[1] == first[2]
     assert len(fake.pids(folder)) == 1
 
 
+async def test_lines_are_asked_for_and_for_that_search_alone(folder: Path) -> None:
+    slot = slot_with(fake.install(folder))
+    identity = await slot.ready()
+    three = await slot.evaluate(BOARD, 50, identity, 3)
+    one = await slot.evaluate(BOARD, 50, identity)
+    await slot.close()
+    assert (three.lines, three.pv, [line.pv for line in three.further]) == (3, ["e1d1"], [["e1d2"], ["e1f1"]])
+    scores = [three.score.cp, *(line.score.cp for line in three.further)]
+    assert scores == [scores[0], (scores[0] or 0) - 1, (scores[0] or 0) - 2]
+    assert (one.lines, one.further, one.score) == (1, [], three.score)
+
+
 async def test_an_engine_that_was_exchanged_may_not_answer_for_the_old_one(folder: Path) -> None:
-    slot = slot_with(fake.install(folder, Fault.DIE_ONCE, "Fake 1"), Pauses())
-    identity = await slot.identity()
-    fake.install(folder, Fault.DIE_ONCE, "Fake 2")
+    slot = slot_with(fake.install(folder, Fault.DIE_ON_GO, "Fake 1", fit=True))
+    identity = await slot.ready()
+    fake.install(folder, name="Fake 2")
     with pytest.raises(EngineChanged, match=r"Fake 2.*in place of.*Fake 1"):
-        await slot.evaluate(chess.Board(), 50, identity)
-    assert (await slot.identity()).name == "Fake 2"
+        await slot.evaluate(BOARD, 50, identity)
+    assert (await slot.ready()).name == "Fake 2"
     await slot.close()
 
 
-async def test_the_last_identity_stands_in_for_an_engine_that_vanished(folder: Path) -> None:
-    path = fake.install(folder, Fault.DIE_ON_GO)
-    slot = slot_with(path, Pauses())
-    identity = await slot.identity()
-    await slot.close()
+async def test_an_engine_that_vanished_is_not_the_fault_of_the_position(folder: Path) -> None:
+    path = fake.install(folder, Fault.DIE_ON_GO, fit=True)
+    slot = slot_with(path)
+    identity = await slot.ready()
     path.unlink()
-    assert await slot.identity() == identity
-    with pytest.raises(EngineMissing):
-        await slot.evaluate(chess.Board(), 50, identity)
-
-
-async def test_an_engine_that_never_started_has_no_identity(tmp_path: Path) -> None:
-    with pytest.raises(EngineMissing):
-        await slot_with(tmp_path / "none", Pauses()).identity()
+    with pytest.raises(EngineUnfit, match="engine_missing"):
+        await slot.evaluate(BOARD, 50, identity)
 
 
 async def test_a_start_that_hangs_ends_too(folder: Path) -> None:
-    slot = slot_with(fake.install(folder, Fault.NO_UCIOK), Pauses(), patience_seconds=1.0)
-    with pytest.raises(EngineTimeout):
-        await slot.identity()
+    slot = slot_with(fake.install(folder, Fault.NO_UCIOK), patience_seconds=1.0)
+    with pytest.raises(EngineUnfit, match="engine_timeout"):
+        await slot.ready()

@@ -1,17 +1,30 @@
 """Is each position of a game searched once, and is no absurd game searched at all?"""
 
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import chess
 import pytest
 
-from app.contract.analyses import AnalysisClaim
-from app.contract.positions import EngineIdentity, Evaluation, Score, position_key
-from workers.analysis.evaluator import Budget, evaluate_game, replay
+from app.contract.analyses import AnalysisClaim, BudgetMode
+from app.contract.positions import (
+    EngineIdentity,
+    Evaluation,
+    FurtherLine,
+    Score,
+    exact_score,
+    position_key,
+)
+from plugins.api import Wish
+from workers.analysis.budget import Budget, scan_nodes
+from workers.analysis.evaluator import GameSearch, replay
 from workers.analysis.position import InvalidPosition, searchable
 
 ENGINE = EngineIdentity(name="Counting 1", hash_mb=1)
-BUDGET = Budget(ENGINE, 100)
+FIXED = Budget(100, BudgetMode.FIXED)
+ADAPTIVE = Budget(20_000, BudgetMode.ADAPTIVE)
 
 
 def claim(**fields: Any) -> AnalysisClaim:
@@ -33,56 +46,167 @@ def claim(**fields: Any) -> AnalysisClaim:
     return AnalysisClaim.model_validate(defaults | fields)
 
 
-class CountingEvaluator:
-    """Remembers what it was asked; each answer is worth its number."""
+class PureEvaluator:
+    """Answers as a function of position, nodes and lines, and remembers what it was asked.
+
+    The deeper, the nearer to zero.
+    """
 
     def __init__(self) -> None:
-        self.fens: list[str] = []
+        self.asked: list[tuple[str, int, int]] = []
 
-    async def evaluate(self, board: chess.Board, nodes: int, expected: EngineIdentity) -> Evaluation:
-        assert (nodes, expected) == (100, ENGINE)
-        self.fens.append(board.fen())
+    async def evaluate(
+        self, board: chess.Board, nodes: int, expected: EngineIdentity, lines: int = 1
+    ) -> Evaluation:
+        assert expected == ENGINE
+        assert exact_score(board) is None
+        self.asked.append((board.fen(), nodes, lines))
+        moves = [[move.uci()] for move in board.legal_moves][:lines]
+        cp = zlib.crc32(board.fen().encode()) % 601 - 300
         return Evaluation(
             position_key=position_key(board),
             halfmove_clock=board.halfmove_clock,
-            score=Score(cp=len(self.fens)),
+            budget_nodes=nodes,
+            lines=lines,
+            score=Score(cp=cp * 1_000 // (1_000 + nodes)),
             depth=1,
-            nodes=nodes,
-            pv=[],
+            nodes=nodes + 3,
+            pv=moves[0],
+            further=[FurtherLine(score=Score(cp=0), pv=pv) for pv in moves[1:]],
         )
 
 
-async def test_every_ply_gets_an_evaluation_and_the_initial_position_too() -> None:
-    evaluator = CountingEvaluator()
-    steps: list[tuple[int, int]] = []
-    found = await evaluate_game(
-        evaluator, replay(claim(uci=["e2e4", "e7e5"])), [], BUDGET, lambda done, of: steps.append((done, of))
-    )
-    assert [item.score.cp for item in found.by_ply] == [1, 2, 3]
-    assert found.new == found.by_ply
-    assert steps == [(1, 3), (2, 3), (3, 3)]
+@dataclass
+class Searched:
+    """One game, searched."""
+
+    search: GameSearch
+    asked: list[tuple[str, int, int]]
+
+
+async def searched(
+    uci: Sequence[str],
+    known: Sequence[Evaluation] = (),
+    *,
+    budget: Budget = FIXED,
+    wishes: Mapping[int, Wish] | None = None,
+) -> Searched:
+    evaluator = PureEvaluator()
+    search = GameSearch(evaluator, ENGINE, budget, replay(claim(uci=list(uci))), uci, known=known)
+    await search.search()
+    if wishes:
+        await search.search({ply for ply, wish in wishes.items() if wish.full_budget})
+        await search.fulfil(wishes)
+    return Searched(search, evaluator.asked)
+
+
+SHUFFLE = ["g1f3", "g8f6", "f3g1", "f6g8"]
+FOOLS_MATE = ["f2f3", "e7e5", "g2g4", "d8h4"]
+ITALIAN = ["e2e4", "e7e5", "g1f3", "b8c6", "f1c4", "f8c5"]
+TRANSPOSED = ["g1f3", "b8c6", "e2e4", "e7e5", "f1c4", "f8c5"]
+
+
+async def test_every_ply_gets_an_evaluation_and_a_finished_position_no_search() -> None:
+    done = await searched(FOOLS_MATE)
+    found = done.search.evaluations()
+    assert len(found) == 5
+    assert len(done.asked) == len(done.search.new) == 4
+    assert (found[4].score, found[4].nodes, found[4].pv) == (Score(mate=0), 0, ())
+    assert (found[0].nodes, found[0].budget_nodes) == (103, 100)
+    assert done.search.position_nodes() == [100, 100, 100, 100, 0]
 
 
 async def test_known_positions_are_not_searched_again() -> None:
-    boards = replay(claim(uci=["e2e4", "e7e5"]))
-    first = await evaluate_game(CountingEvaluator(), boards, [], BUDGET)
-    second = CountingEvaluator()
-    found = await evaluate_game(second, boards, first.new[:2], BUDGET)
-    assert second.fens == [boards[2].fen()]
-    assert found.by_ply[:2] == first.by_ply[:2]
-    assert found.new == found.by_ply[2:]
+    first = await searched(ITALIAN)
+    second = await searched(ITALIAN, first.search.new[:2])
+    assert second.asked == first.asked[2:]
+    assert second.search.evaluations() == first.search.evaluations()
+    assert second.search.new == first.search.new[2:]
 
 
-async def test_a_position_is_searched_again_only_where_the_halfmove_clock_differs() -> None:
-    shuffle = ["g1f3", "g8f6", "f3g1", "f6g8"]
-    boards = replay(claim(uci=shuffle))
-    evaluator = CountingEvaluator()
-    found = await evaluate_game(evaluator, boards, [], BUDGET)
+async def test_a_transposition_is_found_again_only_at_the_same_halfmove_clock() -> None:
+    first = await searched(ITALIAN)
+    second = await searched(TRANSPOSED, first.search.new)
+    # After the fourth ply the position is the same and the clock 0 instead of 2: never the same worth.
+    assert position_key(replay(claim(uci=ITALIAN))[4]) == position_key(replay(claim(uci=TRANSPOSED))[4])
+    assert len(second.asked) == len(TRANSPOSED)
+    other_order = ["b1c3", "b8c6", "g1f3", "g8f6"], ["g1f3", "g8f6", "b1c3", "b8c6"]
+    first = await searched(other_order[0])
+    second = await searched(other_order[1], first.search.new)
+    assert len(second.asked) == 3
+
+
+async def test_a_repetition_is_searched_again_since_its_clock_differs() -> None:
+    boards = replay(claim(uci=SHUFFLE))
     assert position_key(boards[0]) == position_key(boards[4])
-    assert len(found.new) == 5
-    again = CountingEvaluator()
-    assert (await evaluate_game(again, [boards[0], boards[0]], [], BUDGET)).by_ply[0].score.cp == 1
-    assert len(again.fens) == 1
+    done = await searched(SHUFFLE)
+    assert len(done.asked) == 5
+
+
+async def test_a_game_drawn_by_repetition_ends_with_the_worth_of_its_last_position() -> None:
+    done = await searched(SHUFFLE * 2)
+    last = done.search.evaluations()[-1]
+    assert last.budget_nodes == 100
+    assert last.score != Score(cp=0)
+
+
+async def test_the_adaptive_mode_deepens_some_and_finds_its_way_again_without_a_search() -> None:
+    first = await searched(ITALIAN, budget=ADAPTIVE)
+    assert max(first.search.position_nodes()) > scan_nodes(ADAPTIVE)
+    assert len(first.asked) > len(ITALIAN) + 1
+    again = await searched(ITALIAN, first.search.new, budget=ADAPTIVE)
+    assert again.asked == []
+    assert again.search.evaluations() == first.search.evaluations()
+
+
+@pytest.mark.parametrize("first_is_full", [True, False])
+async def test_a_result_does_not_depend_on_which_game_came_first(*, first_is_full: bool) -> None:
+    full = {ply: Wish(full_budget=True) for ply in range(4)}
+    wishes = {"one": full if first_is_full else {}, "other": {2: Wish(lines=3)}}
+    games = {"one": ITALIAN, "other": [*ITALIAN[:4], "d2d4", "e5d4"]}
+    alone = {name: await searched(uci, budget=ADAPTIVE, wishes=wishes[name]) for name, uci in games.items()}
+    for order in (("one", "other"), ("other", "one")):
+        store: list[Evaluation] = []
+        for name in order:
+            done = await searched(games[name], store, budget=ADAPTIVE, wishes=wishes[name])
+            assert done.search.evaluations() == alone[name].search.evaluations()
+            store += done.search.new
+        assert len(store) < len(alone["one"].search.new) + len(alone["other"].search.new)
+
+
+async def test_what_a_richer_setting_left_satisfies_a_poorer_one_and_never_the_reverse() -> None:
+    rich = await searched(ITALIAN)
+    poor_budget = Budget(10, BudgetMode.FIXED)
+    poor = await searched(ITALIAN, rich.search.new, budget=poor_budget)
+    assert poor.asked == []
+    assert poor.search.position_nodes() == [100] * 7
+    poorest = await searched(ITALIAN, budget=poor_budget)
+    again = await searched(ITALIAN, poorest.search.new)
+    assert len(again.asked) == 7
+    mixed = [*rich.search.new, *poorest.search.new]
+    assert (await searched(ITALIAN, mixed, budget=poor_budget)).search.position_nodes() == [10] * 7
+
+
+async def test_what_the_fixed_mode_left_satisfies_the_adaptive_one() -> None:
+    fixed = await searched(ITALIAN, budget=Budget(20_000, BudgetMode.FIXED))
+    adaptive = await searched(ITALIAN, fixed.search.new, budget=ADAPTIVE)
+    assert adaptive.asked == []
+    assert adaptive.search.evaluations() == fixed.search.evaluations()
+
+
+async def test_a_wish_for_lines_is_a_search_of_its_own_with_the_nodes_of_the_score() -> None:
+    wishes = {0: Wish(lines=3), 1: Wish(lines=2, full_budget=True), 3: Wish(), 4: Wish(lines=2)}
+    done = await searched(FOOLS_MATE, budget=ADAPTIVE, wishes=wishes)
+    found = done.search.evaluations()
+    assert [len(item.lines) for item in found] == [3, 2, 0, 0, 0]
+    several = {item.lines: item for item in done.search.new if item.lines > 1}
+    assert several[3].budget_nodes == found[0].budget_nodes
+    assert several[2].budget_nodes == found[1].budget_nodes == 20_000
+    assert found[0].lines[0].pv == tuple(several[3].pv)
+    assert found[0].lines[1].pv == tuple(several[3].further[0].pv)
+    one_line = await searched(FOOLS_MATE, list(several.values()), budget=ADAPTIVE)
+    assert all(lines == 1 for _, _, lines in one_line.asked)
+    assert len(one_line.asked) > 4
 
 
 def test_two_ways_to_one_position_give_one_fen() -> None:

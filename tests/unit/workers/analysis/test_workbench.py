@@ -15,6 +15,8 @@ from tests.unit.workers.analysis.conftest import alive
 from workers.analysis.engine import EngineOptions
 from workers.analysis.workbench import Workbench
 
+BOARD = chess.Board("4k3/8/8/8/8/8/4P3/4K3 w - - 0 1")
+
 
 class TimeIsUp(Exception):
     """What a time limit's signal raises wherever the program happens to be."""
@@ -23,13 +25,13 @@ class TimeIsUp(Exception):
 def test_work_that_a_signal_breaks_off_does_not_go_on_later(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = EngineOptions(fake.install(folder, Fault.HANG_ON_GO), 4)
+    options = EngineOptions(fake.install(folder, Fault.HANG_ON_GO, fit=True), 4)
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
         raise TimeIsUp
 
     with closing(Workbench(options)) as bench:
-        identity = bench.identity()
+        identity = bench.ready()
         handler = signal.signal(signal.SIGUSR1, ring)
         # Where the limit strikes in practice: while the loop waits for something to happen.
         loop_waits = asyncio.SelectorEventLoop._run_once  # type: ignore[attr-defined]
@@ -42,8 +44,8 @@ def test_work_that_a_signal_breaks_off_does_not_go_on_later(
 
         monkeypatch.setattr(asyncio.SelectorEventLoop, "_run_once", strike)
         with pytest.raises(TimeIsUp):
-            bench.run(bench.slot.evaluate(chess.Board(), 50, identity))
+            bench.run(bench.slot.evaluate(BOARD, 50, identity))
         signal.signal(signal.SIGUSR1, handler)
         assert [pid for pid in fake.pids(folder) if alive(pid)] == []
-        assert bench.identity() == identity
+        assert bench.ready() == identity
     assert len(fake.pids(folder)) == 2

@@ -1,0 +1,45 @@
+"""Can Lichess's own evaluations take the engine's place in a game, and what do they say there?"""
+
+from collections.abc import Sequence
+
+import chess
+
+from app.contract.games import LichessEvaluation
+from app.contract.positions import exact_score
+from plugins.api import PositionEvaluation
+from plugins.lichess import INITIAL
+
+_PV_LIMIT = 64
+
+
+def lichess_evaluations(
+    boards: Sequence[chess.Board], exported: Sequence[LichessEvaluation] | None
+) -> tuple[PositionEvaluation, ...] | None:
+    """Return one evaluation a position from ply 0; None unless Lichess analysed the game to its end.
+
+    Lichess cuts an analysis at 200 plies and leaves out a final mate. It gives no score for the position
+    before the first move, which counts as +15 centipawns there, and a better line only where it judged the
+    move that was played: elsewhere `pv` is empty, and so it is where the line cannot be read.
+    """
+    given = list(exported or ())[: len(boards) - 1]
+    given += [LichessEvaluation()] * (len(boards) - len(given))
+    found = []
+    for ply, board in enumerate(boards):
+        score = INITIAL if ply == 0 else given[ply - 1].score or exact_score(board)
+        if score is None:
+            return None
+        found.append(PositionEvaluation(score=score, depth=0, nodes=0, pv=_line(board, given[ply].variation)))
+    return tuple(found)
+
+
+def _line(start: chess.Board, san: str | None) -> tuple[str, ...]:
+    board = start.copy(stack=False)
+    moves = []
+    try:
+        for word in (san or "").split()[:_PV_LIMIT]:
+            move = board.parse_san(word)
+            moves.append(board.uci(move))
+            board.push(move)
+    except ValueError:
+        return ()
+    return tuple(moves)
