@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,8 @@ _LOG = structlog.get_logger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 0, 1 (one line says why), or 78 for a wrong configuration."""
     arguments = _parser().parse_args(argv)
+    if arguments.command == "engine":
+        return _ask_workers("engine")
     try:
         settings = app_settings.load()
         configure_logging(settings.log_format, settings.log_level)
@@ -65,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     migration.set_defaults(run=_migrate)
 
+    commands.add_parser("engine", help="show the installed builds of the engine, and which one is used")
+
     token = commands.add_parser("token", help="make, list and revoke bearer tokens")
     actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", help="make a token and print it, once; replaces one of that name")
@@ -81,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name")
     revoke.set_defaults(run=_token_revoke)
     return parser
+
+
+def _ask_workers(command: str) -> int:
+    # The API knows no engine, and app/ nothing of workers/: a program of its own answers.
+    program = Path(sys.argv[0]).with_name("scoresheet-worker")
+    return subprocess.run([program, command], check=False).returncode
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:

@@ -38,12 +38,18 @@ _WORKERS: Final = MappingProxyType(
 _ANALYSIS: Final = frozenset({Role.ANALYSIS_PRODUCER, Role.ANALYSIS_CONSUMER})
 
 
+_COMMANDS: Final = ("check", "engine")
+"""What is no role."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one role until it is stopped; returns the exit status, 78 if the configuration is wrong."""
     command = _parser().parse_args(argv).role
-    roles = list(Role) if command == "check" else [Role(command)]
+    roles = list(Role) if command in _COMMANDS else [Role(command)]
     try:
         settings = get_settings()
+        if command == "engine":
+            return _show_engines(settings)
         for role in roles:
             _check(role, settings)
     except ConfigurationError as error:
@@ -63,10 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "role",
-        choices=[*map(str, Role), "check"],
+        choices=[*map(str, Role), *_COMMANDS],
         metavar="ROLE",
         help="producer (asks Lichess), consumer (stores games), analysis-producer, analysis-consumer, beat "
-        "(the schedule), or check: only say whether the configuration of all of them is right",
+        "(the schedule); check: only say whether the configuration of all of them is right; engine: show the "
+        "installed builds of the engine, and which one is used",
     )
     return parser
 
@@ -80,6 +87,14 @@ def _check(role: Role, settings: Settings) -> None:
             preflight.check(settings)
         else:
             preflight.plugins()
+
+
+def _show_engines(settings: Settings) -> int:
+    from workers.analysis import preflight  # noqa: PLC0415  keeps `--help` quick
+
+    print(preflight.engine_table(settings))  # noqa: T201  the command's output
+    preflight.engine_options(settings)
+    return os.EX_OK
 
 
 def _run_worker(role: Role, settings: Settings) -> int:

@@ -75,8 +75,9 @@ class Settings(RoleSettings):
     analysis_concurrency: Concurrency = 4
     analysis_time_limit_seconds: Annotated[int, Field(ge=10, le=86_400)] = 1_500
     """Longest that the analysis of one game may take; then its process is killed."""
-    engine_path: Path = Path("stockfish")
-    """An executable, looked up on PATH if it is a bare name."""
+    engine_path: Annotated[str, Field(min_length=1)] = "stockfish"
+    """Executables, looked up on PATH if they are bare names, and folders of them, with colons between: builds
+    of one engine, of which the fastest that works here is used."""
     engine_hash_mb: Annotated[int, Field(ge=1, le=64)] = 16
     nodes: Annotated[int, Field(ge=1, le=10**12)] = 100_000
     """Budget of one position where it matters: the reference."""

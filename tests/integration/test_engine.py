@@ -15,7 +15,7 @@ from dev.binaries import find_binaries
 from tests.unit.workers.analysis.conftest import alive
 from tests.unit.workers.analysis.test_evaluator import claim
 from workers.analysis.budget import Budget
-from workers.analysis.engine import Engine, EngineDied, EngineOptions, EngineTimeout
+from workers.analysis.engine import Engine, EngineDied, EngineOptions, EngineOutOfMemory, EngineTimeout
 from workers.analysis.engine_slot import EngineSlot
 from workers.analysis.evaluator import GameSearch, replay
 
@@ -141,6 +141,17 @@ async def test_an_engine_that_is_killed_is_replaced(options: EngineOptions) -> N
     os.kill(engine.pid, signal.SIGKILL)
     assert await slot.evaluate(chess.Board(), NODES, identity) == before
     await slot.close()
+
+
+@pytest.mark.parametrize("kib", [60_000, 100_000])
+async def test_an_engine_that_gets_no_memory_says_so(stockfish: Path, tmp_path: Path, kib: int) -> None:
+    # Stockfish 15.1 maps 50 MB of network, then asks for the hash: the first limit ends it in C++'s hands
+    # ("bad_alloc"), the second in its own ("Failed to allocate").
+    limited = tmp_path / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -v {kib}\nexec "{stockfish}"\n')
+    limited.chmod(0o755)
+    with pytest.raises(EngineOutOfMemory):
+        await Engine.launch(EngineOptions(limited, hash_mb=64))
 
 
 async def test_an_engine_that_is_stopped_ends_at_its_deadline(stockfish: Path) -> None:

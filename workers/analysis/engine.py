@@ -3,6 +3,7 @@
 EngineError
 ├── EngineMissing    there is no such program, or it may not be executed
 ├── EngineDied       its process ended
+│   └── EngineOutOfMemory
 ├── EngineTimeout    no answer before the deadline
 ├── EngineGarbage    an answer that makes no sense
 ├── EngineChanged    another engine than the one that the game was claimed with
@@ -10,7 +11,9 @@ EngineError
 """
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +25,14 @@ from pydantic import ValidationError
 
 from app.contract.positions import EngineIdentity, Evaluation, FurtherLine, Score, position_key
 from workers.analysis import engine_process
+from workers.analysis.memory import oom_kills
 from workers.analysis.position import searchable
 
 PV_LIMIT = 64
 """Plies of the best line that are kept (`Evaluation.pv`)."""
-_ILLEGAL_INSTRUCTION = -4
+_HINTS: dict[int, str] = {signal.SIGILL: ": built for another CPU", signal.SIGKILL: ": killed"}
+_OUT_OF_MEMORY = ("bad_alloc", "failed to allocate")
+"""Last words of a C++ program, and of Stockfish (src/memory.cpp), that get no memory."""
 
 Answer = TypeVar("Answer")
 
@@ -47,6 +53,12 @@ class EngineDied(EngineError):
     """The engine's process ended."""
 
     code = "engine_died"
+
+
+class EngineOutOfMemory(EngineDied):
+    """The engine got no memory, or was killed for taking it."""
+
+    code = "engine_out_of_memory"
 
 
 class EngineTimeout(EngineError):
@@ -103,6 +115,7 @@ class Engine:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
+        self._oom_kills = oom_kills()
         self._fault: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
 
     @classmethod
@@ -130,6 +143,14 @@ class Engine:
     def pid(self) -> int:
         """The process id."""
         return self._transport.get_pid()
+
+    def processor_seconds(self) -> float:
+        """Return how long it has computed; 0 where it is gone."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def usable(self) -> bool:
@@ -163,9 +184,12 @@ class Engine:
 
     def died(self, exit_code: int, last_words: str) -> None:
         """Note the end of the process."""
-        hint = ": built for another CPU" if exit_code == _ILLEGAL_INSTRUCTION else ""
+        hint = _HINTS.get(-exit_code, "")
         quote = f", last said {last_words!r}" if last_words else ""
-        self._note(EngineDied(f"exit status {exit_code}{hint}{quote}"))
+        killed = exit_code == -signal.SIGKILL and oom_kills() > self._oom_kills
+        starved = any(words in last_words.lower() for words in _OUT_OF_MEMORY)
+        kind = EngineOutOfMemory if killed or starved else EngineDied
+        self._note(kind(f"exit status {exit_code}{hint}{quote}"))
 
     def talked_nonsense(self, detail: str) -> None:
         """Note an answer that makes no sense."""

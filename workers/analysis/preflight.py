@@ -2,22 +2,20 @@
 
 import asyncio
 import functools
+from dataclasses import replace
+from pathlib import Path
 
-import chess
-
-from app.contract.positions import EngineIdentity
 from app.kit.environment import ConfigurationError
-from workers.analysis.engine import Engine, EngineError, EngineOptions
+from workers.analysis.engine import EngineOptions
+from workers.analysis.engine_builds import EngineBuild, fastest, installed, try_builds
 from workers.analysis.plugin_registry import PluginError, PluginRegistry, load_plugins
 from workers.settings import Settings
 
-_PROBE_NODES = 1_000
-
 
 def check(settings: Settings) -> None:
-    """Raise ConfigurationError, one line, if a plugin can't be loaded or the engine does not play."""
+    """Raise ConfigurationError, one line, if a plugin can't be loaded or no engine plays."""
     plugins()
-    engine(settings)
+    engine_options(settings)
 
 
 def plugins() -> PluginRegistry:
@@ -29,29 +27,36 @@ def plugins() -> PluginRegistry:
 
 
 @functools.cache
-def engine(settings: Settings) -> EngineIdentity:
-    """Return who will evaluate, after a short search, or raise ConfigurationError.
-
-    Only a search shows that its network is there and that the CPU can run it. Forked processes inherit
-    the answer.
-    """
-    try:
-        return asyncio.run(_probe(engine_options(settings)))
-    except EngineError as error:
-        raise ConfigurationError(
-            f"SCORESHEET_ENGINE_PATH: the engine {settings.engine_path} does not work: {error}"
-        ) from error
+def builds(settings: Settings) -> list[EngineBuild]:
+    """Return the installed builds of the engine, tried. Forked processes inherit the answer."""
+    return asyncio.run(try_builds(installed(settings.engine_path), _options(settings)))
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    """Return how the settings want an engine to run."""
-    return EngineOptions(path=settings.engine_path, hash_mb=settings.engine_hash_mb)
+    """Return how to run the fastest build that works, or raise ConfigurationError."""
+    tried = builds(settings)
+    best = fastest(tried)
+    if best is None:
+        faults = "; ".join(f"{build.path}: {build.fault}" for build in tried)
+        raise ConfigurationError(f"SCORESHEET_ENGINE_PATH: no engine works: {faults or 'none is named'}")
+    return replace(_options(settings), path=best.path)
 
 
-async def _probe(options: EngineOptions) -> EngineIdentity:
-    candidate = await Engine.launch(options)
-    try:
-        await candidate.evaluate(chess.Board(), _PROBE_NODES)
-    finally:
-        await candidate.close()
-    return candidate.identity
+def engine_table(settings: Settings) -> str:
+    """Return a line for each installed build: whether it is used, its speed, name and path, and its fault."""
+    tried = builds(settings)
+    best = fastest(tried)
+    rows = [("", "nodes/s", "engine", "program", "")]
+    for build in tried:
+        speed = "-" if build.nodes_per_second is None else f"{build.nodes_per_second:,.0f}"
+        name = "-" if build.identity is None else build.identity.name
+        rows.append(("used" if build is best else "", speed, name, str(build.path), build.fault))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
+        for row in rows
+    )
+
+
+def _options(settings: Settings) -> EngineOptions:
+    return EngineOptions(path=Path(), hash_mb=settings.engine_hash_mb)

@@ -40,6 +40,9 @@ class Fault(StrEnum):
     """A best line of 2,000 plies, all legal."""
     BOUND_AT_END = "bound_at_end"
     """The last score is an upper bound."""
+    BOUND_IN_REPORT = "bound_in_report"
+    """Two lines: the last report has a lower bound for the second."""
+    TWIN_LINES = "twin_lines"
 
 
 def install(

@@ -161,6 +161,18 @@ class FakeEngine:
         self.report(nodes, score="cp -900 upperbound")
         self.best()
 
+    def on_go_bound_in_report(self, nodes: int) -> None:
+        for score, line, rank in (("10", "d2d4", 1), ("5", "c2c4", 2), ("30", "g1f3", 1), ("20", "e2e4", 2)):
+            self.report(nodes - 2, score=f"cp {score}", line=line, rank=rank)
+        self.report(nodes - 1, score="cp 40", line="b1c3", rank=1)
+        self.report(nodes, score="cp 25 lowerbound", line="g1f3", rank=2)
+        self.best()
+
+    def on_go_twin_lines(self, nodes: int) -> None:
+        for rank in (1, 2):
+            self.report(nodes, rank=rank)
+        self.best()
+
     def say(self, line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -23,6 +23,7 @@ from workers.analysis.engine import (
     EngineGarbage,
     EngineMissing,
     EngineOptions,
+    EngineOutOfMemory,
     EngineTimeout,
 )
 from workers.analysis.position import InvalidPosition
@@ -246,3 +247,32 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+async def test_a_kill_for_want_of_memory_is_told_from_any_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = 0
+    monkeypatch.setattr("workers.analysis.engine.oom_kills", lambda: kills)
+    for more, kind in ((0, EngineDied), (1, EngineOutOfMemory)):
+        engine = await Engine.launch(options(fake.install(folder)))
+        kills += more
+        os.kill(engine.pid, signal.SIGKILL)
+        with pytest.raises(EngineDied, match="exit status -9: killed") as caught:
+            await engine.evaluate(chess.Board(), 100)
+        assert caught.type is kind
+
+
+async def test_of_several_lines_the_last_report_without_a_bound_counts(folder: Path) -> None:
+    engine = await Engine.launch(options(fake.install(folder, Fault.BOUND_IN_REPORT)))
+    evaluation = await engine.evaluate(chess.Board(), 100, 2)
+    await engine.close()
+    assert (evaluation.score, evaluation.pv) == (Score(cp=30), ["g1f3"])
+    assert [(line.score, line.pv) for line in evaluation.further] == [(Score(cp=20), ["e2e4"])]
+    assert (evaluation.lines, evaluation.nodes) == (2, 100)
+
+
+async def test_two_lines_with_the_same_move_are_garbage(folder: Path) -> None:
+    engine = await Engine.launch(options(fake.install(folder, Fault.TWIN_LINES)))
+    with pytest.raises(EngineGarbage, match="the same move"):
+        await engine.evaluate(chess.Board(), 100, 2)

@@ -9,13 +9,15 @@ from tests.fakes import engine as fake
 from tests.fakes.engine import Fault
 from tests.unit.workers.analysis.bad_plugins import Good
 from workers.analysis import preflight
+from workers.analysis.engine import EngineOptions
 from workers.analysis.plugin_registry import PluginError, PluginRegistry
 from workers.settings import Settings
 
 
-def settings(engine_path: Path) -> Settings:
+def settings(*engines: Path) -> Settings:
+    setting = ":".join(map(str, engines))
     return Settings.model_validate(
-        {"broker_url": "redis://127.0.0.1:1/0", "engine_path": engine_path, "engine_hash_mb": 4}
+        {"broker_url": "redis://127.0.0.1:1/0", "engine_path": setting, "engine_hash_mb": 4}
     )
 
 
@@ -24,10 +26,10 @@ def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "load_plugins", lambda: PluginRegistry([Good()]))
 
 
-def test_a_good_host_passes_and_its_engine_is_known(folder: Path) -> None:
+def test_a_good_host_passes_and_its_engine_is_tried_once(folder: Path) -> None:
     wanted = settings(fake.install(folder))
     preflight.check(wanted)
-    assert preflight.engine(wanted).name == "Fake 1"
+    assert preflight.engine_options(wanted) == EngineOptions(folder / "engine", 4)
     assert "go nodes 1000" in fake.commands(folder)
     assert len(fake.pids(folder)) == 1
 
@@ -45,7 +47,7 @@ def test_a_bad_engine_is_named_with_its_setting(folder: Path, fault: Fault, word
     with pytest.raises(ConfigurationError) as caught:
         preflight.check(settings(fake.install(folder, fault)))
     message = str(caught.value)
-    assert message.startswith(f"SCORESHEET_ENGINE_PATH: the engine {folder / 'engine'} does not work: ")
+    assert message.startswith(f"SCORESHEET_ENGINE_PATH: no engine works: {folder / 'engine'}: ")
     assert words in message
     assert "\n" not in message
 
@@ -53,6 +55,18 @@ def test_a_bad_engine_is_named_with_its_setting(folder: Path, fault: Fault, word
 def test_a_missing_engine_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"SCORESHEET_ENGINE_PATH: .*no such program"):
         preflight.check(settings(tmp_path / "none"))
+
+
+def test_the_table_says_of_each_build_whether_it_is_used_and_why_not(folder: Path) -> None:
+    good = fake.install(folder / "good")
+    wrong_cpu = fake.install(folder / "wrong_cpu", Fault.ILLEGAL_INSTRUCTION)
+    table = preflight.engine_table(settings(wrong_cpu, good))
+    heading, first, second = [line.split() for line in table.splitlines()]
+    assert heading == ["nodes/s", "engine", "program"]
+    assert first[:3] == ["-", "-", str(wrong_cpu)]
+    assert "another CPU" in table
+    assert second == ["used", "-", "Fake", "1", str(good)]
+    assert preflight.engine_options(settings(wrong_cpu, good)).path == good
 
 
 def test_a_bad_plugin_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
