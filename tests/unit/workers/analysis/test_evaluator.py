@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import chess
 import pytest
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
+from app.contract.games import Color
 from app.contract.positions import (
     EngineIdentity,
     Evaluation,
@@ -18,7 +20,7 @@ from app.contract.positions import (
     position_key,
 )
 from plugins.api import Wish
-from workers.analysis.budget import Budget, scan_nodes
+from workers.analysis.budget import Budget, Found, scan_nodes
 from workers.analysis.evaluator import GameSearch, replay
 from workers.analysis.position import InvalidPosition, searchable
 
@@ -159,12 +161,19 @@ async def test_the_adaptive_mode_deepens_some_and_finds_its_way_again_without_a_
     assert again.search.evaluations() == first.search.evaluations()
 
 
-@pytest.mark.parametrize("first_is_full", [True, False])
-async def test_a_result_does_not_depend_on_which_game_came_first(*, first_is_full: bool) -> None:
-    full = {ply: Wish(full_budget=True) for ply in range(4)}
-    wishes = {"one": full if first_is_full else {}, "other": {2: Wish(lines=3)}}
-    games = {"one": ITALIAN, "other": [*ITALIAN[:4], "d2d4", "e5d4"]}
+async def test_a_result_does_not_depend_on_which_game_came_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_step(_: Color, found: Sequence[Found], budget: Budget, full: AbstractSet[int]) -> dict[int, int]:
+        step = 5_000 if len(found) == 6 else 0
+        wanted = {ply: budget.reference_nodes if ply in full else step for ply in range(len(found))}
+        return {ply: nodes for ply, nodes in wanted.items() if found[ply].nodes < nodes}
+
+    monkeypatch.setattr("workers.analysis.evaluator.deepen", one_step)
+    games = {"one": ITALIAN, "other": [*ITALIAN[:4], "d2d4"]}
+    # The first game leaves richer searches of positions that the second would not search so deeply.
+    wishes = {"one": {ply: Wish(lines=2, full_budget=True) for ply in range(4)}, "other": {2: Wish(lines=3)}}
     alone = {name: await searched(uci, budget=ADAPTIVE, wishes=wishes[name]) for name, uci in games.items()}
+    assert alone["one"].search.position_nodes() == [20_000] * 4 + [scan_nodes(ADAPTIVE)] * 3
+    assert alone["other"].search.position_nodes() == [5_000] * 6
     for order in (("one", "other"), ("other", "one")):
         store: list[Evaluation] = []
         for name in order:
