@@ -74,6 +74,7 @@ class GameSearch:
         self._budget = budget
         self._boards = boards
         self._uci = uci
+        self._places = [Place.of(board) for board in boards]
         self._known = KnownEvaluations(known)
         self._exact = {ply: score for ply, board in enumerate(boards) if (score := exact_score(board))}
         self._scores: dict[int, Evaluation] = {}
@@ -123,11 +124,10 @@ class GameSearch:
         return self._budget.reference_nodes + 1
 
     async def _evaluation(self, ply: int, nodes: int, *, richer_from: int, lines: int = 1) -> Evaluation:
-        board = self._boards[ply]
-        known = self._known.find(Place.of(board), nodes, richer_from=richer_from, lines=lines)
+        known = self._known.find(self._places[ply], nodes, richer_from=richer_from, lines=lines)
         if known is not None:
             return known
-        evaluation = await self._evaluator.evaluate(board, nodes, self._engine, lines)
+        evaluation = await self._evaluator.evaluate(self._boards[ply], nodes, self._engine, lines)
         self._known.add(evaluation)
         self.new.append(evaluation)
         return evaluation
