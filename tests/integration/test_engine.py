@@ -18,6 +18,7 @@ from workers.analysis.budget import Budget
 from workers.analysis.engine import Engine, EngineDied, EngineOptions, EngineOutOfMemory, EngineTimeout
 from workers.analysis.engine_slot import EngineSlot
 from workers.analysis.evaluator import GameSearch, replay
+from workers.analysis.known import KnownEvaluations, Place
 
 NODES = 3_000
 # A short game with castling, checks and mate (Morphy against two amateurs, Paris 1858).
@@ -108,6 +109,30 @@ async def test_a_game_is_evaluated_to_its_mate(options: EngineOptions) -> None:
 )
 async def test_scores_are_from_whites_view(engine: Engine, fen: str, score: Score) -> None:
     assert (await engine.evaluate(chess.Board(fen), NODES)).score == score
+
+
+async def test_the_nearer_the_fifty_move_rule_the_less_the_same_position_is_worth(engine: Engine) -> None:
+    fen = "8/8/3k4/8/8/3K4/4R3/8 w - - {} 80"
+    found = [await engine.evaluate(chess.Board(fen.format(clock)), NODES) for clock in (0, 80, 99)]
+    worth = [item.score.cp or 0 for item in found]
+    assert worth[0] > worth[1] > worth[2] == 0
+    assert len({item.position_key for item in found}) == 1
+    known = KnownEvaluations(found)
+    for item in found:
+        assert known.find(Place(item.position_key, item.halfmove_clock), NODES, richer_from=NODES) == item
+    assert known.find(Place(found[0].position_key, 1), NODES, richer_from=NODES) is None
+
+
+async def test_several_lines_come_best_first_and_are_no_more_than_there_are_moves(engine: Engine) -> None:
+    board = chess.Board("r1bqkbnr/pppp1ppp/2n5/4p2Q/2B1P3/8/PPPP1PPP/RNB1K1NR w KQkq - 4 4")
+    found = await engine.evaluate(board, NODES, 3)
+    scores = [found.score, *(line.score for line in found.further)]
+    assert scores[0] == Score(mate=1)
+    assert len({found.pv[0], *(line.pv[0] for line in found.further)}) == len(scores) == 3
+    assert (scores[1].cp or 0) >= (scores[2].cp or 0)
+    cornered = await engine.evaluate(chess.Board("7k/8/6K1/8/8/8/8/6R1 b - - 0 1"), NODES, 3)
+    assert (cornered.lines, cornered.further) == (3, [])
+    assert (await engine.evaluate(board, NODES)).lines == 1
 
 
 async def test_bare_kings_are_a_draw_up_to_the_engines_noise(engine: Engine) -> None:

@@ -4,6 +4,7 @@ Builds of one engine for different CPUs find the same, node for node, at up to t
 may be taken freely, as long as it is shown to find the same.
 """
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,9 @@ _ALONE_NODES = 1_000
 """Where there is no choice it only has to be seen that it works."""
 _ENOUGH_SECONDS = 0.25
 """Processor time after which the speed of a build is known well enough: they differ by much."""
+
+_TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+"""What the kernel counts processor time in."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ async def _tried(options: EngineOptions, probes: Sequence[str], nodes: int) -> E
             await engine.close()
     except EngineError as error:
         return replace(build, fault=str(error))
-    speed = sum(item.nodes for item in found) / spent if spent and len(probes) > 1 else None
+    speed = sum(item.nodes for item in found) / max(spent, _TICK_SECONDS) if len(probes) > 1 else None
     return replace(build, found=tuple(found), nodes_per_second=speed)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from app.contract.games import GameRecord, Moves
-from app.contract.positions import Score, position_key
+from app.contract.positions import Score, exact_score, position_key
 from app.contract.wire import BigInt, GameId, Json, LongText, Text, Username, UtcDatetime
 
 _STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=50)
@@ -127,6 +127,31 @@ def test_a_position_key_tells_what_an_evaluation_depends_on() -> None:
     assert all(-(2**63) <= key < 2**63 for key in keys)
     clock = chess.Board("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 7 9")
     assert position_key(clock) == position_key(chess.Board())
+
+
+@pytest.mark.parametrize(
+    ("fen", "score"),
+    [
+        ("7k/6Q1/6K1/8/8/8/8/8 b - - 0 1", Score(mate=0)),
+        ("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", Score(cp=0)),
+        ("8/8/3k4/8/8/3K4/8/8 w - - 0 1", Score(cp=0)),
+        ("8/8/3k4/8/8/3K1N2/8/8 b - - 0 1", Score(cp=0)),
+        ("8/8/3k4/8/8/3KNN2/8/8 b - - 0 1", None),
+        ("8/8/3k4/8/8/3K4/4R3/8 w - - 100 80", None),
+        (chess.STARTING_FEN, None),
+    ],
+    ids=["checkmate", "stalemate", "bare_kings", "one_knight", "two_knights", "hundred_plies", "beginning"],
+)
+def test_only_a_position_in_which_the_game_is_over_needs_no_search(fen: str, score: Score | None) -> None:
+    assert exact_score(chess.Board(fen)) == score
+
+
+def test_a_third_repetition_is_no_end_of_the_position() -> None:
+    board = chess.Board()
+    for uci in ["g1f3", "g8f6", "f3g1", "f6g8"] * 2:
+        board.push_uci(uci)
+    assert board.is_repetition(3)
+    assert exact_score(board) is None
 
 
 def make_record(**changes: Any) -> GameRecord:

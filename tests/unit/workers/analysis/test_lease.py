@@ -104,3 +104,12 @@ async def test_what_the_work_raises_comes_through() -> None:
 
     with pytest.raises(KeyError):
         await Lease(60, lambda: None).keep(work(), stopping=never, limit_seconds=600)
+
+
+@pytest.mark.parametrize(("lease_seconds", "plugin_seconds"), [(120, 30), (60, 30), (40, 20), (2, 1)])
+def test_a_plugin_may_not_take_longer_than_the_rest_of_a_lease(
+    lease_seconds: float, plugin_seconds: float
+) -> None:
+    lease = Lease(lease_seconds, lambda: None, clock=Clock())
+    assert lease.plugin_seconds == plugin_seconds
+    assert lease.plugin_seconds + lease_seconds / 3 < lease_seconds

@@ -1,0 +1,74 @@
+"""Do Lichess's evaluations become those of positions, and only where they are complete?"""
+
+from typing import Any
+
+import chess
+
+from app.contract.games import LichessEvaluation
+from app.contract.positions import Score
+from plugins.api import PositionEvaluation
+from tests.unit.workers.analysis.test_evaluator import claim
+from workers.analysis.evaluator import replay
+from workers.analysis.lichess_evaluations import lichess_evaluations
+
+FOOLS_MATE = ["f2f3", "e7e5", "g2g4", "d8h4"]
+
+
+def given(*evaluations: dict[str, Any]) -> list[LichessEvaluation]:
+    return [LichessEvaluation.model_validate(item) for item in evaluations]
+
+
+def converted(
+    uci: list[str], exported: list[LichessEvaluation] | None, **game: Any
+) -> tuple[PositionEvaluation, ...] | None:
+    return lichess_evaluations(replay(claim(uci=uci, **game)), exported)
+
+
+CP = {"score": {"cp": -50}}
+
+
+def test_each_score_belongs_to_the_position_after_its_move_and_the_first_is_lichesss_constant() -> None:
+    found = converted(["e2e4", "e7e5"], given({"score": {"cp": 30}}, {"score": {"mate": 4}}))
+    assert found is not None
+    assert [item.score for item in found] == [Score(cp=15), Score(cp=30), Score(mate=4)]
+    assert {(item.depth, item.nodes, item.budget_nodes, item.pv) for item in found} == {(0, 0, 0, ())}
+
+
+def test_a_better_line_belongs_to_the_position_before_the_move_that_was_judged() -> None:
+    judged = {"score": {"mate": -1}, "best": "d2d4", "variation": "d4 exd4 Qxd4 Nc6", "judgement": "Blunder"}
+    found = converted(FOOLS_MATE, given(CP, CP, judged))
+    assert found is not None
+    assert [item.pv for item in found] == [(), (), ("d2d4", "e5d4", "d1d4", "b8c6"), (), ()]
+
+
+def test_the_mate_that_lichess_leaves_out_is_added() -> None:
+    found = converted(FOOLS_MATE, given(CP, CP, {"score": {"mate": -1}}))
+    assert found is not None
+    assert found[4].score == Score(mate=0)
+
+
+def test_an_analysis_that_is_missing_or_has_gaps_or_stops_early_does_not_serve() -> None:
+    assert converted(["e2e4", "e7e5"], None) is None
+    assert converted(["e2e4", "e7e5"], []) is None
+    assert converted(["e2e4", "e7e5"], given(CP)) is None
+    assert converted(["e2e4", "e7e5"], given({}, CP)) is None
+
+
+def test_entries_beyond_the_moves_are_left_out() -> None:
+    found = converted(["e2e4"], given(CP, CP, CP))
+    assert found is not None
+    assert len(found) == 2
+
+
+def test_a_line_that_cannot_be_read_is_left_out() -> None:
+    found = converted(["e2e4", "e7e5"], given({**CP, "variation": "Qh5 and wins"}, CP))
+    assert found is not None
+    assert found[0].pv == ()
+
+
+def test_chess960_castling_is_written_king_takes_rook() -> None:
+    fen = "1k6/8/8/8/8/8/8/1K3R2 w F - 0 1"
+    found = converted(["b1a1"], given({**CP, "variation": "O-O"}), variant="chess960", initial_fen=fen)
+    assert found is not None
+    assert found[0].pv == ("b1f1",)
+    assert chess.Move.from_uci("b1f1") in chess.Board(fen, chess960=True).legal_moves
