@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import chess
 import pytest
@@ -12,7 +13,7 @@ from app.contract.games import GameRecord, Moves
 from app.contract.ingestion import Refusal
 from app.contract.positions import position_key
 from dev.binaries import find_binaries
-from tests.chaos.analyses import CONSUMER, PRODUCER, Bench, analysis_system, invented_game
+from tests.chaos.analyses import CONSUMER, Bench, analysis_system, invented_game
 from tests.e2e.histories import Game
 from tests.fakes import engine as fake
 from tests.fakes.stockfish import Fault, ScriptedStockfish
@@ -87,17 +88,30 @@ def test_a_position_at_which_the_engine_dies_fails_its_game_alone(
     bench.wait_no_engines()
 
 
-@dataclass(frozen=True)
-class Loss:
-    """A way in which an engine that worked goes for good, and what the game's failure says."""
-
-    game: str
-    script: Callable[[ScriptedStockfish], None]
-    code: str
-    reason: str
-
-
 PLACE = "4k3/8/8/8/8/8/3RK3/8"
+
+
+def test_a_position_at_which_the_engine_hangs_fails_its_game(
+    bench: Bench, stockfish: ScriptedStockfish
+) -> None:
+    bench.put([poisoned("hangs000", PLACE)])
+    use_up_attempts(bench, "hangs000")
+    stockfish.script({PLACE: Fault.HANG})
+    bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
+    bench.wait_settled()
+    failure = bench.failures()["hangs000"]
+    assert (failure["error_code"], failure["attempts"]) == ("engine_timeout", ATTEMPTS)
+    assert "no answer in" in failure["error"]
+    assert PLACE in failure["error"]
+
+    stockfish.script()
+    assert bench.retry() == 1
+    bench.wait_settled()
+    bench.check_whole()
+
+
+def _break_start(stockfish: ScriptedStockfish) -> None:
+    stockfish.script({PLACE: Fault.SEGFAULT}, on_start=Fault.EXIT)
 
 
 def _remove(stockfish: ScriptedStockfish) -> None:
@@ -105,41 +119,42 @@ def _remove(stockfish: ScriptedStockfish) -> None:
     stockfish.path.unlink()
 
 
-LOSSES = [
-    Loss("hangs000", lambda it: it.script({PLACE: Fault.HANG}), "engine_timeout", "no answer in"),
-    Loss(
-        "nostart0",
-        lambda it: it.script({PLACE: Fault.SEGFAULT}, on_start=Fault.EXIT),
-        "engine_died",
-        "exit status 3, last said 'info string no more'",
-    ),
-    Loss("missing0", _remove, "engine_missing", "no such program"),
-]
-
-
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.game)
-def test_an_engine_that_goes_for_good_fails_the_game_until_it_is_back(
-    bench: Bench, stockfish: ScriptedStockfish, loss: Loss
+@pytest.mark.parametrize(
+    ("lose", "reason"),
+    [
+        (_break_start, "engine_died: exit status 3, last said 'info string no more'"),
+        (_remove, "engine_missing: "),
+    ],
+    ids=["does_not_start", "is_gone"],
+)
+def test_games_wait_without_blame_while_the_engine_is_gone_and_go_on_when_it_is_back(
+    bench: Bench,
+    stockfish: ScriptedStockfish,
+    *,
+    lose: Callable[[ScriptedStockfish], None],
+    reason: str,
 ) -> None:
     bench.put(healthy(3))
     bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
     bench.wait_settled()
-    loss.script(stockfish)
-    bench.off(PRODUCER)
-    bench.put([poisoned(loss.game, PLACE)])
-    use_up_attempts(bench, loss.game)
-    bench.on(PRODUCER)
-    bench.wait_settled()
-    failures = bench.failures()
-    assert failures.keys() == {loss.game}
-    assert (failures[loss.game]["error_code"], failures[loss.game]["attempts"]) == (loss.code, ATTEMPTS)
-    assert loss.reason in failures[loss.game]["error"]
+    lose(stockfish)
+    before = len(bench.log())
+    bench.put([poisoned("waits000", PLACE), *(invented_game(f"later00{n}", at=-9 + n) for n in range(5))])
+
+    def noted(event: str) -> list[dict[str, Any]]:
+        return [entry for entry in bench.log()[before:] if entry["event"] == event]
+
+    bench.wait_until(lambda: noted("game_handed_back") and noted("game_left_waiting"), "the engine is missed")
+    assert reason in noted("game_handed_back")[0]["reason"]
+    # The one that had begun, or nothing at all, was given back; no attempt is lost.
+    assert [bench.analysis(game)["attempts"] for game in ("waits000", "later000")] == [0, 0]
+    assert bench.failures() == {}
 
     stockfish.script()
     stockfish.install(find_binaries().stockfish.path)
-    assert bench.retry() == 1
     bench.wait_settled()
     bench.check_whole()
+    assert bench.failures() == {}
 
 
 @dataclass(frozen=True)
@@ -245,5 +260,5 @@ def test_a_worker_does_not_start_without_an_engine_that_plays(
     ended = bench.run_worker(role, ENGINE_PATH=install(folder))
     assert ended.returncode == 78
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
-    assert ended.stderr.startswith(f"scoresheet-worker {role}: SCORESHEET_ENGINE_PATH: the engine ")
+    assert ended.stderr.startswith(f"scoresheet-worker {role}: SCORESHEET_ENGINE_PATH: no engine works: ")
     assert reason in ended.stderr
