@@ -1,29 +1,38 @@
 """Which positions of a game deserve more nodes than they have had?
 
-Most positions decide nothing: a cheap scan of all shows which moves could earn a label or weigh in a game's
-numbers, and only the positions around those are searched again with more nodes, in steps up to the owner's
+Most positions decide nothing: a cheap scan of all shows which moves could earn a label or be the largest
+swing, and only the positions around those are searched again with more nodes, in steps up to the owner's
 reference. Pure and deterministic: the same scores lead to the same searches, on any run.
+
+A position gets more where a verdict over one of the two moves at it is likely to come out otherwise with the
+reference, given how far scores move from so many nodes to that.
+The constants were chosen and tested as docs/analysis.md tells.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import pairwise
 
 from app.contract.analyses import BudgetMode
 from app.contract.games import Color
 from app.contract.positions import Score
-from plugins.lichess import MoveScores, capped_cp, judge, winning_chances
+from plugins.lichess import INITIAL, MoveScores, capped_cp, judge, winning_chances
 
-_SCAN = 1 / 16
-_STEPS = (1 / 4, 1.0)
-"""Shares of the reference that the scan and the deeper searches get."""
+_SCAN = 16
+"""The scan gets the reference divided by this, …"""
 _SCAN_NODES_MIN = 1_000
-"""Below this even the best move is often a guess."""
+"""… but at least so many nodes: below, even the best move is often a guess."""
+_STEP = 4
+"""The searches between scan and reference get the reference divided by this."""
+_DOUBT_PER_HALVING = 0.008
+"""How far winning chances near 0 may be from the reference's, for each time that its nodes are halved."""
+_MATE_DOUBT = 0.5
+"""Chance that a label for allowing or losing a mate changes with what the other position is worth."""
+_AT_STAKE = 0.36
+"""From this chance on a verdict is open; tuned to spend less than a quarter of what the fixed mode does."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
-"""Losses of winning chances at which Lichess's label changes."""
-_MARGINS = {_SCAN: 0.06, _STEPS[0]: 0.03}
-"""How far a loss may still move when both positions rest on this share of the reference."""
+"""Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +51,9 @@ class Found:
     score: Score
     """From White's view."""
     nodes: int
-    """The budget that the score rests on."""
+    """The budget that the score rests on; 0 where it is exact and no search could add to it."""
     best: str | None
-    """The best move in UCI notation; None where the game is over, and nothing is left to search."""
+    """The best move in UCI notation; None where the game is over."""
     played: str | None
     """The move that was made; None in the last position."""
 
@@ -53,67 +62,93 @@ def scan_nodes(budget: Budget) -> int:
     """Return the nodes that every position of a game gets first."""
     if budget.mode is BudgetMode.FIXED:
         return budget.reference_nodes
-    return min(budget.reference_nodes, max(_SCAN_NODES_MIN, round(_SCAN * budget.reference_nodes)))
+    return min(budget.reference_nodes, max(_SCAN_NODES_MIN, budget.reference_nodes // _SCAN))
 
 
 def deepen(
     starts: Color, found: Sequence[Found], budget: Budget, full: AbstractSet[int] = frozenset()
 ) -> dict[int, int]:
-    """Return the searches to make next: nodes by ply; empty when nothing can change any more.
+    """Return the searches to make next: nodes by ply, always more than the position has had.
 
     `found` has the positions of one game from ply 0, each with at least the nodes of the scan; `starts` makes
-    the first move. The plies in `full` are wished for at the reference. To be called again with what the
-    searches found. Never asks for less than a position has, nor for more than the reference.
+    the first move. The plies in `full` are wished for with the whole reference. To be called again with what
+    the searches found, until nothing is returned: then no verdict is open any more.
     """
     reference = budget.reference_nodes
-    wanted = {ply: reference for ply in full if _improvable(found[ply], reference)}
+    wanted = {ply: reference for ply in sorted(full) if _next_step(found[ply], reference)}
     if budget.mode is BudgetMode.ADAPTIVE:
-        for ply in _at_stake(starts, found, reference):
-            nodes = _next_step(found[ply].nodes, reference)
-            wanted.setdefault(ply, nodes)
+        stakes = [0.0, *_stakes(starts, found, reference), 0.0]
+        for ply, (earlier, here, later) in enumerate(zip(stakes, stakes[1:], stakes[2:], strict=False)):
+            # Of neighbours only one at a time: what it shows may settle the other.
+            if here >= _AT_STAKE and here > earlier and here >= later:
+                wanted.setdefault(ply, _next_step(found[ply], reference))
     return wanted
 
 
-def _improvable(item: Found, nodes: int) -> bool:
-    return item.best is not None and item.nodes < nodes
+def _next_step(item: Found, reference: int) -> int:
+    """Return the nodes that a deeper search would get, 0 where there is none."""
+    if item.nodes == 0:
+        return 0
+    return next((step for step in (reference // _STEP, reference) if step > item.nodes), 0)
 
 
-def _next_step(nodes: int, reference: int) -> int:
-    return next((step for share in _STEPS if (step := round(share * reference)) > nodes), reference)
+def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float]:
+    """Return for each position the chances, added up, that the verdicts which hang on it change."""
+    doubts = [_doubt(item, reference) for item in found]
+    doubts[:1] = [0.0]  # whatever the first position is worth, Lichess's rules take INITIAL
+    losses = [_loss(starts, ply, found) for ply in range(1, len(found))]
+    largest = sorted((abs(loss) for loss in losses), reverse=True)[:2]
+    stakes = [0.0] * len(found)
+    for ply, loss in enumerate(losses, start=1):
+        doubt = math.hypot(doubts[ply - 1], doubts[ply])
+        if doubt == 0:
+            continue
+        rival = largest[-1] if abs(loss) == largest[0] else largest[0]
+        chance = _label_chance(starts, ply, found, doubt) + _chance(abs(abs(loss) - rival), doubt)
+        for at in (ply - 1, ply):
+            stakes[at] += chance if doubts[at] else 0.0
+    return stakes
 
 
-def _at_stake(starts: Color, found: Sequence[Found], reference: int) -> Iterator[int]:
-    """Yield the plies of positions on which a label, or the largest swing, could still turn."""
-    movers = [starts if ply % 2 else _other(starts) for ply in range(1, len(found))]
-    losses = [_loss(mover, *pair) for mover, pair in zip(movers, pairwise(found), strict=True)]
-    largest = max(map(abs, losses), default=0.0)
-    for ply, (mover, loss) in enumerate(zip(movers, losses, strict=True), start=1):
-        pair = [at for at in (ply - 1, ply) if _improvable(found[at], reference)]
-        nodes = min((found[at].nodes for at in pair), default=reference)
-        margin = next((room for share, room in _MARGINS.items() if nodes <= share * reference), 0.0)
-        if abs(loss) > largest - margin or _label_open(mover, found[ply - 1], found[ply], margin):
-            yield from (at for at in pair if found[at].nodes == nodes)
+def _doubt(item: Found, reference: int) -> float:
+    """Return how far a position's winning chances may be from those of a search with the reference."""
+    if item.score.cp is None or not 0 < item.nodes < reference:  # a mate that was found is there
+        return 0.0
+    chances = winning_chances(item.score.cp)
+    return _DOUBT_PER_HALVING * math.log2(reference / item.nodes) * math.sqrt(1 - chances * chances)
 
 
-def _loss(mover: Color, before: Found, after: Found) -> float:
+def _chance(distance: float, doubt: float) -> float:
+    """Return the chance that a number lies beyond a distance, on one side, if Laplace's law holds."""
+    return 0.5 * math.exp(-distance / doubt)
+
+
+def _mover_sign(starts: Color, ply: int) -> int:
+    return 1 if (starts is Color.WHITE) is (ply % 2 == 1) else -1
+
+
+def _before(found: Sequence[Found], ply: int) -> Score:
+    return found[ply - 1].score if ply > 1 else INITIAL
+
+
+def _loss(starts: Color, ply: int, found: Sequence[Found]) -> float:
     """Return how far the mover's winning chances fell, with Lichess's cap; a gain is negative."""
-    sign = 1 if mover is Color.WHITE else -1
-    before_move = winning_chances(capped_cp(before.score))
-    # Whoever is mated in a mate 0, it was not the mover.
-    after_move = 1.0 if after.score.mate == 0 else sign * winning_chances(capped_cp(after.score))
-    return sign * before_move - after_move
+    sign = _mover_sign(starts, ply)
+    before = sign * winning_chances(capped_cp(_before(found, ply)))
+    after = found[ply].score
+    # Whoever is mated in a mate 0, it is not the mover.
+    return before - (1.0 if after.mate == 0 else sign * winning_chances(capped_cp(after)))
 
 
-def _label_open(mover: Color, before: Found, after: Found, margin: float) -> bool:
-    """Tell whether Lichess's label of a move could be another one (`plugins.lichess.judge`)."""
-    if after.score.mate == 0 or margin == 0:
-        return False
-    if before.score.cp is None or after.score.cp is None:
-        return judge(MoveScores(mover, before.score, after.score, better_known=True)) is not None
-    sign = 1 if mover is Color.WHITE else -1
-    loss = sign * (winning_chances(before.score.cp) - winning_chances(after.score.cp))
-    return any(abs(loss - threshold) < margin for threshold in _THRESHOLDS)
-
-
-def _other(color: Color) -> Color:
-    return Color.BLACK if color is Color.WHITE else Color.WHITE
+def _label_chance(starts: Color, ply: int, found: Sequence[Found], doubt: float) -> float:
+    """Return the chance that Lichess's label of a move is another one with the reference."""
+    before, after = _before(found, ply), found[ply].score
+    sign = _mover_sign(starts, ply)
+    if before.cp is not None and after.cp is not None:
+        loss = sign * (winning_chances(before.cp) - winning_chances(after.cp))
+        return _chance(min(abs(loss - threshold) for threshold in _THRESHOLDS), doubt)
+    if after.mate == 0:
+        return 0.0
+    mover = Color.WHITE if sign == 1 else Color.BLACK
+    judged = judge(MoveScores(mover, before, after, better_known=True))
+    return _MATE_DOUBT if judged is not None else 0.0
