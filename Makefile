@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run up test test-nix check clean lock bench
+.PHONY: help setup demo run up test test-nix check clean lock bench engines
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
@@ -53,6 +53,8 @@ bench: setup ## run the benchmarks: ingestion, layout of the moves, engine
 	@$(PYTHON) -m tests.bench.bench_moves_layout
 	@$(PYTHON) -m tests.bench.bench_engine $(or $(GAMES),tests/fakes/lichess/games/selfplay.ndjson)
 
+engines: .tools/stockfish-17/.complete ## compile several builds of Stockfish 17, for the benchmarks and some tests
+
 clean: ## remove what make made: environments, programs, data and caches
 	@for lock in var/lock var/*/lock; do if [ -e $$lock ] && ! flock --nonblock $$lock true; then \
 	  echo "clean: a stack runs on $${lock%/lock}; stop it first" >&2; exit 1; fi; done
@@ -81,3 +83,6 @@ find-3.13 = for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python; d
 
 .tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/newer_debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@
+
+.tools/stockfish-17/.complete: .venv/.complete dev/engines.py dev/debian.py
+	@$(PYTHON) -m dev engines && touch $@

@@ -13,6 +13,7 @@ from rich.table import Table
 from dev.binaries import fetch_missing
 from dev.check_lock import LOCK, check_lock, compile_lock
 from dev.check_migrations import check_migrations
+from dev.engines import build_missing
 from dev.errors import DevError
 from dev.interrupts import Stopped, stoppable
 from dev.paths import STATE
@@ -78,6 +79,11 @@ def programs(_folder: Path) -> None:
     fetch_missing(lambda step: print(f"setup: {step}"))
 
 
+def engines(_folder: Path) -> None:
+    """Compile several builds of Stockfish 17."""
+    build_missing(lambda step: print(f"engines: {step}", flush=True))
+
+
 def lock(_folder: Path) -> None:
     """Compile requirements.lock from pyproject.toml, keeping the pins that are still allowed."""
     compile_lock(LOCK)
@@ -97,6 +103,7 @@ _COMMANDS: Final[dict[str, Callable[[Path], None]]] = {
     "up": up,
     "status": status,
     "programs": programs,
+    "engines": engines,
     "lock": lock,
     "check-lock": _check_lock,
     "check-migrations": _check_migrations,
