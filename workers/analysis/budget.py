@@ -58,11 +58,18 @@ class Found:
     """The move that was made; None in the last position."""
 
 
+def steps(budget: Budget) -> tuple[int, ...]:
+    """Return the budgets that a position can get: the scan's first, which all get, the reference last."""
+    reference = budget.reference_nodes
+    if budget.mode is BudgetMode.FIXED:
+        return (reference,)
+    scan = min(reference, max(_SCAN_NODES_MIN, reference // _SCAN))
+    return tuple(sorted({scan, max(scan, reference // _STEP), reference}))
+
+
 def scan_nodes(budget: Budget) -> int:
     """Return the nodes that every position of a game gets first."""
-    if budget.mode is BudgetMode.FIXED:
-        return budget.reference_nodes
-    return min(budget.reference_nodes, max(_SCAN_NODES_MIN, budget.reference_nodes // _SCAN))
+    return steps(budget)[0]
 
 
 def deepen(
@@ -75,21 +82,14 @@ def deepen(
     the searches found, until nothing is returned: then no verdict is open any more.
     """
     reference = budget.reference_nodes
-    wanted = {ply: reference for ply in sorted(full) if _next_step(found[ply], reference)}
+    wanted = {ply: reference for ply in sorted(full) if 0 < found[ply].nodes < reference}
     if budget.mode is BudgetMode.ADAPTIVE:
         stakes = [0.0, *_stakes(starts, found, reference), 0.0]
         for ply, (earlier, here, later) in enumerate(zip(stakes, stakes[1:], stakes[2:], strict=False)):
             # Of neighbours only one at a time: what it shows may settle the other.
             if here >= _AT_STAKE and here > earlier and here >= later:
-                wanted.setdefault(ply, _next_step(found[ply], reference))
+                wanted.setdefault(ply, next(step for step in steps(budget) if step > found[ply].nodes))
     return wanted
-
-
-def _next_step(item: Found, reference: int) -> int:
-    """Return the nodes that a deeper search would get, 0 where there is none."""
-    if item.nodes == 0:
-        return 0
-    return next((step for step in (reference // _STEP, reference) if step > item.nodes), 0)
 
 
 def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float]:
@@ -107,7 +107,8 @@ def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float
         chance = _label_chance(starts, ply, found, doubt) + _chance(abs(abs(loss) - rival), doubt)
         for at in (ply - 1, ply):
             stakes[at] += chance if doubts[at] else 0.0
-    return stakes
+    # No last bit that differs between math libraries shall decide.
+    return [round(chance, 9) for chance in stakes]
 
 
 def _doubt(item: Found, reference: int) -> float:
