@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run up test test-nix check clean lock bench engines
+.PHONY: help setup demo run up test test-nix check clean lock bench bench-analysis engines
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
@@ -52,6 +52,12 @@ bench: setup ## run the benchmarks: ingestion, layout of the moves, engine
 	@$(PYTHON) -m tests.bench.bench_ingestion
 	@$(PYTHON) -m tests.bench.bench_moves_layout
 	@$(PYTHON) -m tests.bench.bench_engine $(or $(GAMES),tests/fakes/lichess/games/selfplay.ndjson)
+
+bench-analysis: setup engines ## measure the analyses: fidelity against nodes, the worker's cost, the store
+#  GAMES="file[:count] ..." REFERENCES="nodes ..." TRUTH=nodes HISTORY=file.ndjson[.gz] SLOTS=engines at once
+#  (without options a few bundled games and small budgets; docs/analysis.md has the full run)
+	@$(PYTHON) -m tests.bench.bench_analysis $(GAMES) $(if $(REFERENCES),--references $(REFERENCES)) \
+	  $(call option,truth,$(TRUTH)) $(call option,history,$(HISTORY)) $(call option,slots,$(SLOTS))
 
 engines: .tools/stockfish-17/.complete ## compile several builds of Stockfish 17, for the benchmarks and some tests
 

@@ -12,13 +12,12 @@ import gzip
 import json
 import logging
 import os
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import chess
 import structlog
@@ -30,6 +29,7 @@ from dev.binaries import find_binaries
 from plugins.accuracy import Accuracy
 from plugins.api import initial_board
 from plugins.largest_swing import LargestSwing
+from tests.bench.bare_engine import BareEngine
 from workers.analysis.budget import Budget
 from workers.analysis.engine import EngineOptions
 from workers.analysis.evaluator import GameSearch, analysed_game, replay
@@ -81,49 +81,6 @@ class Stopwatch:
     def _processor_seconds(self) -> float:
         user, system = self._stat.read_text().rpartition(")")[2].split()[11:13]
         return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-class BareEngine:
-    """An engine on a pipe, spoken to with the commands that the worker sends, and no more care."""
-
-    def __init__(self, path: Path, hash_mb: int) -> None:
-        self._process = subprocess.Popen(
-            [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self.pid = self._process.pid
-        self._stdin: IO[str] = self._process.stdin
-        self._stdout: IO[str] = self._process.stdout
-        self._ask("uci", "uciok")
-        self._tell("setoption name Threads value 1")
-        self._tell(f"setoption name Hash value {hash_mb}")
-        self._ask("isready", "readyok")
-
-    def search(self, fen: str, nodes: int) -> int:
-        """Search one position from a clean hash; returns the nodes it took."""
-        self._tell("ucinewgame")
-        self._ask("isready", "readyok")
-        self._tell(f"position fen {fen}")
-        lines = self._ask(f"go nodes {nodes}", "bestmove")
-        return max(int(line.split(" nodes ")[1].split(maxsplit=1)[0]) for line in lines if " nodes " in line)
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.communicate()
-
-    def _tell(self, line: str) -> None:
-        self._stdin.write(line + "\n")
-
-    def _ask(self, line: str, last_word: str) -> list[str]:
-        self._tell(line)
-        answer = []
-        for reply in self._stdout:
-            answer.append(reply)
-            if reply.startswith(last_word):
-                return answer
-        raise RuntimeError("the bare engine died")
 
 
 def read_games(path: Path, count: int) -> Iterator[AnalysisClaim]:
@@ -187,7 +144,30 @@ def by_engine(bare: BareEngine, claim: AnalysisClaim, nodes: int) -> Cost:
             boards.setdefault((position_key(board), board.halfmove_clock), searchable(board))
     fens = [board.fen() for board in boards.values()]
     stopwatch = Stopwatch(bare.pid)
-    return stopwatch.cost(sum(bare.search(fen, nodes) for fen in fens))
+    taken = 0
+    for fen in fens:
+        bare.clear()
+        taken += bare.search(fen, nodes).nodes
+    return stopwatch.cost(taken)
+
+
+def measure(path: Path, claims: Sequence[AnalysisClaim], nodes: int, hash_mb: int) -> tuple[Tally, Tally]:
+    """Let worker and bare engine analyse the games in turn; returns what each has done, in this order."""
+    ours, bare_tally = Tally(), Tally()
+    with (
+        closing(Workbench(EngineOptions(path, hash_mb))) as bench,
+        closing(BareEngine(path, hash_mb)) as bare,
+    ):
+        bench.ready()
+        for index, claim in enumerate(claims):
+            if index % 2 == 0:
+                ours.add(by_worker(bench, claim, nodes))
+                bare_tally.add(by_engine(bare, claim, nodes))
+            else:
+                bare_tally.add(by_engine(bare, claim, nodes))
+                ours.add(by_worker(bench, claim, nodes))
+    assert ours.nodes == bare_tally.nodes, "the two searched differently"
+    return ours, bare_tally
 
 
 def main() -> None:
@@ -201,24 +181,11 @@ def main() -> None:
     parser.add_argument("--engine", type=Path)
     options = parser.parse_args()
     path = options.engine or find_binaries().stockfish.path
-    ours, bare_tally = Tally(), Tally()
-    with (
-        closing(Workbench(EngineOptions(path, options.hash_mb))) as bench,
-        closing(BareEngine(path, options.hash_mb)) as bare,
-    ):
-        print(f"{bench.ready().name}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
-        for index, claim in enumerate(read_games(options.file, options.games)):
-            if index % 2 == 0:
-                ours.add(by_worker(bench, claim, options.nodes))
-                bare_tally.add(by_engine(bare, claim, options.nodes))
-            else:
-                bare_tally.add(by_engine(bare, claim, options.nodes))
-                ours.add(by_worker(bench, claim, options.nodes))
-            print(
-                f"{claim.id} {len(claim.uci):4} plies  worker {ours.games[-1]:7.2f} s  "
-                f"bare {bare_tally.games[-1]:7.2f} s"
-            )
-    assert ours.nodes == bare_tally.nodes, "the two searched differently"
+    claims = [*read_games(options.file, options.games)]
+    print(f"{path}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
+    ours, bare_tally = measure(path, claims, options.nodes, options.hash_mb)
+    for claim, worker, bare in zip(claims, ours.games, bare_tally.games, strict=True):
+        print(f"{claim.id} {len(claim.uci):4} plies  worker {worker:7.2f} s  bare {bare:7.2f} s")
     for clock, worker_seconds, bare_seconds in (
         ("wall clock", ours.wall_seconds, bare_tally.wall_seconds),
         ("processor", ours.cpu_seconds, bare_tally.cpu_seconds),

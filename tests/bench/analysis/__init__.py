@@ -1,0 +1,1 @@
+"""How good are the analyses, and what do they cost?"""

@@ -1,0 +1,150 @@
+"""How is what was measured shown to a person: as text and as plots?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from tests.bench.analysis.costs import Backfill, BuildSpeed, Reuse
+from tests.bench.analysis.fidelity import Fidelity
+from tests.bench.analysis.table import ORDERS, Row, Table
+
+_MEASURES = {
+    "labels": "same label",
+    "blunders": "blunders found",
+    "swings": "same largest swing",
+    "accuracy_error": "accuracy error, points",
+}
+_NAMES = {
+    "fixed": "fixed",
+    "adaptive": "adaptive",
+    "forward": "fixed, hash kept, forward",
+    "reversed": "fixed, hash kept, reversed",
+}
+
+
+def fidelity_text(result: Table) -> str:
+    """Return the table in Markdown, and below it what it says of the adaptive mode."""
+    return "\n".join([*_head(result), *_table(result), "", *_conclusions(result)]) + "\n"
+
+
+def _head(result: Table) -> Iterator[str]:
+    yield (
+        f"{result.games} games, {result.plies} plies, {result.positions} positions searched; truth: "
+        f"{result.plan.truth:,} nodes a position, clean hash."
+    )
+    yield ""
+
+
+def _table(result: Table) -> Iterator[str]:
+    yield "| mode | reference | nodes a position | " + " | ".join(_MEASURES.values()) + " | against fixed |"
+    yield "|---|---:|---:|" + "---:|" * len(_MEASURES) + "---|"
+    for row in result.rows:
+        against = "" if row.name == "fixed" else _one_line(row.to_fixed)
+        yield (
+            f"| {_NAMES[row.name]} | {row.reference:,} | {row.nodes:,.0f} | "
+            f"{' | '.join(_cells(row.to_truth))} | {against} |"
+        )
+    for reference, floor in result.floors.items():
+        yield f"| noise floor: forward against reversed | {reference:,} | | | | | | {_one_line(floor)} |"
+
+
+def _cells(fidelity: Fidelity) -> list[str]:
+    return [
+        f"{100 * fidelity.labels:.1f} %",
+        f"{100 * fidelity.blunders:.1f} %",
+        f"{100 * fidelity.swings:.1f} %",
+        f"{fidelity.accuracy_error:.2f}",
+    ]
+
+
+def _one_line(fidelity: Fidelity) -> str:
+    return " / ".join(cell.removesuffix(" %") for cell in _cells(fidelity))
+
+
+def _conclusions(result: Table) -> Iterator[str]:
+    for reference in result.plan.references:
+        adaptive, fixed = result.row("adaptive", reference), result.row("fixed", reference)
+        yield (
+            f"adaptive {reference:,}: {100 * adaptive.nodes / reference:.1f} % of the fixed mode's nodes; "
+            f"against the truth {_within(adaptive.to_truth, fixed.to_truth, result.floors[reference])}"
+        )
+
+
+def _within(adaptive: Fidelity, fixed: Fidelity, floor: Fidelity) -> str:
+    """Say of each measure how much worse adaptive is than fixed, beside what order alone changes."""
+    parts = [
+        f"{name} {100 * (mine - theirs):+.1f} (noise {100 * (1 - noise):.1f})"
+        for name, mine, theirs, noise in (
+            ("labels", adaptive.labels, fixed.labels, floor.labels),
+            ("blunders", adaptive.blunders, fixed.blunders, floor.blunders),
+            ("swings", adaptive.swings, fixed.swings, floor.swings),
+        )
+    ]
+    error = adaptive.accuracy_error - fixed.accuracy_error
+    return ", ".join([*parts, f"accuracy error {error:+.2f} (noise {floor.accuracy_error:.2f})"])
+
+
+def speeds_text(speeds: Sequence[BuildSpeed], nodes: int) -> str:
+    """Return a table of builds in Markdown."""
+    games = len(speeds[0].worker.games) if speeds else 0
+    lines = [
+        f"{games} games, {nodes:,} nodes a position; per second of processor time, Python's included.",
+        "",
+        "| build | bare engine, nodes/s | through the worker | efficiency | by the wall clock |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for build in speeds:
+        wall = build.bare.wall_seconds / build.worker.wall_seconds
+        lines.append(
+            f"| {build.name} | {build.bare.nodes / build.bare.cpu_seconds:,.0f} | "
+            f"{build.worker.nodes / build.worker.cpu_seconds:,.0f} | {build.efficiency:.3f} | {wall:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def costs_text(reuse: Reuse, backfill: Backfill, nodes_per_second: float, shares: Mapping[str, float]) -> str:
+    """Return what a history of games costs; `shares` has the nodes a position of each mode."""
+    saved = 1 - reuse.searched / reuse.positions
+    summary = (
+        f"{reuse.games} games of a history, {reuse.positions:,} positions (each once a game), of which the "
+        f"store has {100 * saved:.1f} % from earlier games. At {nodes_per_second:,.0f} nodes/s:"
+    )
+    header = "| mode | nodes a position | games per core-hour | with the store |"
+    lines = [summary, "", header, "|---|---:|---:|---:|"]
+    for mode, nodes in shares.items():
+        hourly = 3_600 * nodes_per_second / (nodes * reuse.positions / reuse.games)
+        lines.append(f"| {mode} | {nodes:,.0f} | {hourly:,.0f} | {hourly / (1 - saved):,.0f} |")
+    thousand = 1_000 * backfill.seconds / backfill.games
+    new_plugin = (
+        f"Backfill of all plugins over {backfill.games} stored games: {backfill.searched} positions "
+        f"searched, {thousand:.1f} s of the worker's processor time per 1,000 games (HTTP and database not "
+        "counted)."
+    )
+    return "\n".join([*lines, "", new_plugin]) + "\n"
+
+
+def plot(result: Table, path: Path) -> None:
+    """Draw each measure over the nodes that it cost."""
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True)
+    styles = {"fixed": "o-", "adaptive": "s-", "forward": "^", "reversed": "v"}
+    for axis, (measure, title) in zip(axes.flat, _MEASURES.items(), strict=True):
+        for name, style in styles.items():
+            rows = [row for row in result.rows if row.name == name]
+            color = "grey" if name in ORDERS else None
+            values = [_value(row, measure) for row in rows]
+            axis.plot([row.nodes for row in rows], values, style, color=color, label=_NAMES[name])
+        axis.set_xscale("log")
+        axis.set_title(title if measure == "accuracy_error" else f"{title}, %")
+        axis.grid(visible=True, alpha=0.3)
+    for axis in axes[1]:
+        axis.set_xlabel("nodes a position, all its searches together")
+    axes[0][0].legend()
+    figure.suptitle(f"Against {result.plan.truth:,} nodes a position ({result.games} games)")
+    figure.savefig(path, dpi=110)
+
+
+def _value(row: Row, measure: str) -> float:
+    value: float = getattr(row.to_truth, measure)
+    return value if measure == "accuracy_error" else 100 * value

@@ -1,0 +1,134 @@
+"""Which way of spending nodes is worth what? The rows of the fidelity table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.contract.analyses import BudgetMode
+from tests.bench.analysis.fidelity import Fidelity, Verdict, compare, verdict
+from tests.bench.analysis.games import Game
+from tests.bench.analysis.schedules import analyse
+from tests.bench.analysis.searches import Cache, Job, Manner
+from tests.bench.bare_engine import Search
+from workers.analysis.budget import Budget, steps
+
+ORDERS = (Manner.FORWARD, Manner.REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is compared."""
+
+    references: tuple[int, ...]
+    """Nodes a position, in rising order."""
+    truth: int
+    """Nodes a position of the search that all are measured by."""
+
+    @property
+    def fixed(self) -> tuple[int, ...]:
+        """Every budget of the fixed mode: the references, and whatever the adaptive mode needs of them."""
+        return tuple(sorted({step for each in self.references for step in steps(_adaptive(each))}))
+
+    @property
+    def searches(self) -> list[tuple[Manner, int]]:
+        """Every search of a position that the table needs."""
+        return [
+            *((Manner.CLEAN, budget) for budget in (*self.fixed, self.truth)),
+            *((order, reference) for reference in self.references for order in ORDERS),
+        ]
+
+    def jobs(self, games: Sequence[Game]) -> list[Job]:
+        """Return what is to be searched, game by game."""
+        return [
+            Job(game, manner, tuple(budget for each, budget in self.searches if each is manner))
+            for game in games
+            for manner in Manner
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to spend nodes, over all games."""
+
+    name: str
+    """"fixed", "adaptive", "forward" or "reversed"."""
+    reference: int
+    nodes: float
+    """Budget spent a position, all searches of it together."""
+    to_truth: Fidelity
+    to_fixed: Fidelity
+    """Against the fixed mode with the same reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What came out."""
+
+    plan: Plan
+    games: int
+    plies: int
+    positions: int
+    """Of all games, those that recur in a game once."""
+    rows: tuple[Row, ...]
+    floors: dict[int, Fidelity]
+    """By reference: how far the same fixed search in two orders, hash kept, agrees with itself."""
+
+    def row(self, name: str, reference: int) -> Row:
+        """Return one row."""
+        return next(row for row in self.rows if (row.name, row.reference) == (name, reference))
+
+
+_Searches = dict[tuple[Manner, int], list[Search]]
+"""One game's, from ply 0."""
+
+
+def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
+    """Compare; games of which searches are missing are left out."""
+    found = [(game, searches) for game in games if (searches := _known(plan, game, cache)) is not None]
+    judged = [{key: verdict(game, line) for key, line in searches.items()} for game, searches in found]
+    truth = [verdicts[Manner.CLEAN, plan.truth] for verdicts in judged]
+    positions = sum(len({*game.searched}) for game, _ in found)
+
+    def row(name: str, reference: int, nodes: float, verdicts: Sequence[Verdict]) -> Row:
+        fixed = [each[Manner.CLEAN, reference] for each in judged]
+        return Row(name, reference, nodes, compare(truth, verdicts), compare(fixed, verdicts))
+
+    rows = [
+        row("fixed", budget, budget, [each[Manner.CLEAN, budget] for each in judged]) for budget in plan.fixed
+    ]
+    for reference in plan.references:
+        adaptive = [_adaptively(game, searches, reference) for game, searches in found]
+        spent = sum(nodes for _, nodes in adaptive) / max(1, positions)
+        rows.append(row("adaptive", reference, spent, [each for each, _ in adaptive]))
+        rows += [
+            row(order, reference, reference, [each[order, reference] for each in judged]) for order in ORDERS
+        ]
+    return Table(
+        plan=plan,
+        games=len(found),
+        plies=sum(len(game.uci) for game, _ in found),
+        positions=positions,
+        rows=tuple(rows),
+        floors={
+            reference: compare(*([each[order, reference] for each in judged] for order in ORDERS))
+            for reference in plan.references
+        },
+    )
+
+
+def _known(plan: Plan, game: Game, cache: Cache) -> _Searches | None:
+    searches: _Searches = {}
+    for manner, budget in plan.searches:
+        found = cache.found(manner, game, budget)
+        if any(fen not in found for fen in game.searched):
+            return None
+        searches[manner, budget] = [found[fen] for fen in game.searched]
+    return searches
+
+
+def _adaptively(game: Game, searches: _Searches, reference: int) -> tuple[Verdict, int]:
+    analysis = analyse(game, _adaptive(reference), lambda ply, nodes: searches[Manner.CLEAN, nodes][ply])
+    return verdict(game, analysis.searches), analysis.spent
+
+
+def _adaptive(reference: int) -> Budget:
+    return Budget(reference, BudgetMode.ADAPTIVE)
