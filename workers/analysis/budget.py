@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from app.contract.analyses import BudgetMode
 from app.contract.games import Color
 from app.contract.positions import Score
-from plugins.lichess import INITIAL, MoveScores, capped_cp, judge, winning_chances
+from plugins.lichess import INITIAL, MoveScores, capped_cp, judge, move_accuracy, winning_chances
 
 _SCAN = 16
 """The scan gets the reference divided by this, …"""
@@ -29,8 +29,10 @@ _DOUBT_PER_HALVING = 0.008
 """How far winning chances near 0 may be from the reference's, for each time that its nodes are halved."""
 _MATE_DOUBT = 0.5
 """Chance that a label for allowing or losing a mate changes with what the other position is worth."""
-_AT_STAKE = 0.36
-"""From this chance on a verdict is open; tuned to spend less than a quarter of what the fixed mode does."""
+_POINT = 0.8
+"""What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
+_AT_STAKE = 0.48
+"""From so much on a position is searched deeper; tuned to a quarter of the fixed mode's nodes, or less."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
 
@@ -93,22 +95,45 @@ def deepen(
 
 
 def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float]:
-    """Return for each position the chances, added up, that the verdicts which hang on it change."""
+    """Return what hangs on each position: chances that verdicts change, and points of accuracy."""
     doubts = [_doubt(item, reference) for item in found]
     doubts[:1] = [0.0]  # whatever the first position is worth, Lichess's rules take INITIAL
     losses = [_loss(starts, ply, found) for ply in range(1, len(found))]
     largest = sorted((abs(loss) for loss in losses), reverse=True)[:2]
+    slopes = _accuracy_slopes(losses)
     stakes = [0.0] * len(found)
-    for ply, loss in enumerate(losses, start=1):
+    for ply, (loss, slope) in enumerate(zip(losses, slopes, strict=True), start=1):
         doubt = math.hypot(doubts[ply - 1], doubts[ply])
         if doubt == 0:
             continue
         rival = largest[-1] if abs(loss) == largest[0] else largest[0]
-        chance = _label_chance(starts, ply, found, doubt) + _chance(abs(abs(loss) - rival), doubt)
+        stake = (
+            _label_chance(starts, ply, found, doubt)
+            + _chance(abs(abs(loss) - rival), doubt)
+            + _POINT * slope * doubt
+        )
         for at in (ply - 1, ply):
-            stakes[at] += chance if doubts[at] else 0.0
+            stakes[at] += stake if doubts[at] else 0.0
     # No last bit that differs between math libraries shall decide.
-    return [round(chance, 9) for chance in stakes]
+    return [round(stake, 9) for stake in stakes]
+
+
+def _accuracy_slopes(losses: Sequence[float]) -> list[float]:
+    """Return the points of accuracy that each move's side loses with the move's winning chances, per unit.
+
+    Half of a side's accuracy is the harmonic mean of its moves' (`plugins.lichess.game_accuracies`), in which
+    a few bad moves outweigh all others: how bad they were must be known well. The other half is left out.
+    """
+    accuracies = [max(1.0, move_accuracy(50 * loss, 0)) for loss in losses]
+    slopes = [0.0] * len(losses)
+    for side in (0, 1):
+        moves = range(side, len(losses), 2)
+        inverse = sum(1 / accuracies[at] for at in moves)
+        for at in moves:
+            # The derivative of move_accuracy, by Win%, which is 50 times the chances.
+            fall = 50 * 0.04354415386753951 * (accuracies[at] + 2.166924740191411)
+            slopes[at] = 0.5 * len(moves) / inverse**2 * fall / accuracies[at] ** 2
+    return slopes
 
 
 def _doubt(item: Found, reference: int) -> float:

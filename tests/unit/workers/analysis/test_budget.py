@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from app.contract.analyses import BudgetMode
 from app.contract.games import Color
 from app.contract.positions import Score
-from workers.analysis.budget import Budget, Found, deepen, scan_nodes
+from workers.analysis.budget import Budget, Found, deepen, scan_nodes, steps
 
 FIXED = Budget(100_000, BudgetMode.FIXED)
 ADAPTIVE = Budget(100_000, BudgetMode.ADAPTIVE)
 SCAN = scan_nodes(ADAPTIVE)
+QUIET = 81
+"""Positions at the beginning of a game, so many that no single score weighs much in the accuracy. The moves
+that lead to the positions after them are White's, Black's, White's, …"""
 
 scores = st.one_of(
     st.integers(-3_000, 3_000).map(lambda cp: Score(cp=cp)),
@@ -27,91 +30,126 @@ def chances(value: float) -> Score:
 
 
 def game(*worth: Score, nodes: int = SCAN) -> list[Found]:
-    """Return a game of which every position has had the scan."""
-    return [Found(score, nodes, "e2e4", "a2a3") for score in worth]
+    """Return a game of which every position has had the scan: `QUIET` ones, then these."""
+    return [Found(score, nodes, "e2e4", "a2a3") for score in (*[chances(0.03)] * QUIET, *worth)]
 
 
-def played_out(found: list[Found], budget: Budget) -> list[int]:
-    """Return the nodes of each position in the end, where no search changes a score."""
+def asked(found: list[Found], budget: Budget = ADAPTIVE) -> dict[int, int]:
+    """Return what is asked for, by the position's place after the quiet ones."""
+    return {ply - QUIET: nodes for ply, nodes in deepen(Color.WHITE, found, budget).items()}
+
+
+def played_out(found: list[Found], budget: Budget = ADAPTIVE) -> list[int]:
+    """Return the nodes of each position after the quiet ones in the end, where no search changes a score."""
     found = [*found]
     while wanted := deepen(Color.WHITE, found, budget):
         for ply, nodes in wanted.items():
             assert nodes > found[ply].nodes
             found[ply] = Found(found[ply].score, nodes, found[ply].best, found[ply].played)
-    return [item.nodes for item in found]
+    assert {item.nodes for item in found[: QUIET - 1]} == {SCAN}
+    return [item.nodes for item in found[QUIET:]]
 
 
 def test_the_fixed_mode_scans_with_the_reference_and_deepens_nothing() -> None:
+    assert steps(FIXED) == (100_000,)
     assert scan_nodes(FIXED) == 100_000
-    assert deepen(Color.WHITE, game(chances(0), chances(0.2), chances(0.05), nodes=100_000), FIXED) == {}
+    assert deepen(Color.WHITE, game(chances(0.2), chances(0.05), nodes=100_000), FIXED) == {}
 
 
 def test_a_small_reference_is_scanned_with_nodes_that_say_something() -> None:
-    assert [scan_nodes(Budget(nodes, BudgetMode.ADAPTIVE)) for nodes in (500, 4_000, 160_000)] == [
-        500,
-        1_000,
-        10_000,
-    ]
+    references = (500, 4_000, 160_000)
+    scans = [scan_nodes(Budget(nodes, BudgetMode.ADAPTIVE)) for nodes in references]
+    assert scans == [500, 1_000, 10_000]
 
 
 def test_a_quiet_game_gets_no_more_than_the_scan() -> None:
-    # White alone gains, and slowly: no move loses anything, and one gains clearly most.
-    quiet = [chances(value) for value in (0.03, 0.03, 0.04, 0.04, 0.04, 0.25, 0.26, 0.26)]
-    assert played_out(game(*quiet), ADAPTIVE) == [SCAN] * 8
+    """One move, White's, wins much: so it is clear which is the largest swing, and nobody lost anything."""
+    quiet = (chances(value) for value in (0.03, 0.03, 0.4, 0.41, 0.4, 0.4))
+    assert played_out(game(*quiet)) == [SCAN] * 6
 
 
 def test_a_loss_at_a_threshold_brings_both_its_positions_to_the_reference() -> None:
-    # Move 3, White's, loses 0.1; move 6, Black's, is the largest swing by far.
-    worth = [chances(value) for value in (0.03, 0.04, 0.04, -0.06, -0.06, -0.06, 0.7, 0.7)]
-    assert played_out(game(*worth), ADAPTIVE) == [SCAN, SCAN, 100_000, 100_000, SCAN, SCAN, SCAN, SCAN]
+    worth = (chances(value) for value in (0.03, 0.03, -0.07, -0.07, -0.07, 0.4, 0.4))
+    assert played_out(game(*worth)) == [SCAN, 100_000, 100_000, SCAN, SCAN, SCAN, SCAN]
 
 
-@pytest.mark.parametrize("loss", [0.1, 0.2, 0.3])
-def test_every_threshold_of_a_label_counts(loss: float) -> None:
-    worth = [chances(value) for value in (0.03, 0.03, 0.03 - loss, 0.03 - loss, 0.03 - loss, 0.9, 0.9)]
-    assert {*deepen(Color.BLACK, game(*worth), ADAPTIVE)} in ({1}, {2})
+@pytest.mark.parametrize(
+    ("loss", "at_stake"), [(0.1, True), (0.15, False), (0.2, True), (0.25, False), (0.3, True)]
+)
+def test_a_label_is_at_stake_at_each_threshold_and_not_between(loss: float, at_stake: bool) -> None:
+    worth = (chances(value) for value in (0.03, 0.03 + loss, 0.03 + loss, 0.97, 0.97))
+    assert bool({0, 1} & asked(game(*worth)).keys()) == at_stake
 
 
 def test_neighbours_are_not_deepened_at_once() -> None:
     """What the first search shows may settle the label: here it does."""
-    found = game(*(chances(value) for value in (0.03, 0.04, 0.04, -0.06, -0.06, -0.06, 0.7, 0.7)))
-    first = deepen(Color.WHITE, found, ADAPTIVE)
-    assert [*first] == [2]
-    found[2] = Found(chances(-0.05), first[2], "e2e4", "a2a3")
-    assert deepen(Color.WHITE, found, ADAPTIVE) == {}
+    found = game(*(chances(value) for value in (0.03, 0.03, -0.07, -0.07, -0.07, 0.4, 0.4)))
+    first = asked(found)
+    assert [*first] in ([1], [2])
+    at, nodes = first.popitem()
+    found[QUIET + at] = Found(chances(-0.02), nodes, "e2e4", "a2a3")
+    assert asked(found) == {}
 
 
 def test_rivals_for_the_largest_swing_are_deepened() -> None:
-    worth = [chances(value) for value in (0.0, 0.0, 0.0, -0.6, -0.6, -0.6, 0.0, 0.0)]
-    assert played_out(game(*worth), ADAPTIVE)[2:7] == [100_000, 100_000, SCAN, 100_000, 100_000]
+    lone, rivals = (
+        (chances(value) for value in (0.03, 0.03, 0.48, 0.48, 0.48, other, other)) for other in (0.6, 0.93)
+    )
+    assert played_out(game(*lone))[1:3] == [SCAN, SCAN]
+    assert played_out(game(*rivals))[1:3] == [100_000, 100_000]
+
+
+def test_in_a_decided_game_less_is_in_doubt() -> None:
+    """Two moves on end lose a little more than an inaccuracy does: White's, then Black's."""
+    near, far = (
+        [chances(value) for value in (base, base, base - 0.125, base, 0.93)] for base in (0.03, 0.93)
+    )
+    assert 2 in asked(game(*near))
+    assert 2 not in asked(game(*far))
 
 
 def test_a_mate_that_was_allowed_asks_whether_it_was_there_before() -> None:
-    worth = [chances(0.03), chances(-0.1), Score(mate=-3), Score(mate=-3)]
-    found = game(*worth)
-    assert [*deepen(Color.BLACK, found, ADAPTIVE)] == [1]
+    found = game(chances(0.9), Score(mate=3), Score(mate=3))  # White was winning anyway when Black allowed it
+    assert asked(found) == {0: 25_000}
 
 
-def test_the_initial_position_is_never_deepened_for_a_label() -> None:
+def test_how_bad_the_worst_move_was_must_be_known_well() -> None:
+    """It outweighs the others in the accuracy of its side, though its label and rank are sure."""
+    worth = (chances(value) for value in (0.03, 0.03, -0.62, -0.62, -0.62))
+    assert asked(game(*worth))
+
+
+def test_the_initial_position_is_never_deepened_for_a_verdict() -> None:
     """Lichess counts it as 15 centipawns, whatever it is worth."""
-    assert 0 not in deepen(Color.WHITE, game(chances(0.5), chances(-0.08), chances(-0.08)), ADAPTIVE)
+    found = [Found(chances(-0.0724), SCAN, "e2e4", "a2a3")] * QUIET
+    while wanted := deepen(Color.WHITE, found, ADAPTIVE):
+        found = [
+            Found(item.score, wanted.get(ply, item.nodes), item.best, item.played)
+            for ply, item in enumerate(found)
+        ]
+    assert [item.nodes for item in found] == [SCAN, 100_000, *[SCAN] * (QUIET - 2)]
 
 
 def test_a_wish_is_met_in_every_mode_but_where_the_game_is_over() -> None:
-    found = [*game(chances(0), chances(0)), Found(Score(mate=0), 0, None, None)]
-    assert deepen(Color.WHITE, found, ADAPTIVE, full={0, 2}) == {0: 100_000}
-    assert deepen(Color.WHITE, found, FIXED, full={1}) == {1: 100_000}
+    found = [*game(chances(0.03)), Found(Score(mate=0), 0, None, None)]
+    over = len(found) - 1
+    assert deepen(Color.WHITE, found, ADAPTIVE, full={0, over}) == {0: 100_000}
+    assert deepen(Color.WHITE, found, FIXED, full={1, over}) == {1: 100_000}
 
 
-def test_a_final_mate_has_no_doubt_and_a_game_without_moves_nothing_at_stake() -> None:
-    over = [*game(chances(0), chances(0.9)), Found(Score(mate=0), 0, None, None)]
-    assert 2 not in deepen(Color.BLACK, over, ADAPTIVE)
-    assert deepen(Color.WHITE, game(chances(0)), ADAPTIVE) == {}
+def test_a_final_mate_is_no_loss_of_the_side_that_gives_it() -> None:
+    won = chances(0.99)
+    found = [*game(won, won), Found(Score(mate=0), 0, None, None)]
+    assert asked(found) == {}
+
+
+def test_a_game_without_moves_has_nothing_at_stake() -> None:
+    assert deepen(Color.WHITE, [Found(chances(0), SCAN, "e2e4", None)], ADAPTIVE) == {}
 
 
 def test_a_richer_evaluation_from_the_store_is_left_alone() -> None:
-    worth = [chances(value) for value in (0.03, 0.04, 0.04, -0.06, -0.06, -0.06, 0.7, 0.7)]
-    assert deepen(Color.WHITE, game(*worth, nodes=400_000), ADAPTIVE) == {}
+    worth = (chances(value) for value in (0.03, 0.03, -0.07, -0.07, -0.07, 0.4, 0.4))
+    assert asked(game(*worth, nodes=400_000)) == {}
 
 
 @given(
@@ -125,7 +163,7 @@ def test_it_comes_to_an_end_within_the_reference(
 ) -> None:
     """Whatever deeper searches find: each asks for more than there was, and at most for the reference."""
     budget = Budget(reference, BudgetMode.ADAPTIVE)
-    found = game(*worth, nodes=scan_nodes(budget))
+    found = [Found(score, scan_nodes(budget), "e2e4", "a2a3") for score in worth]
     for _ in range(3 * len(found) + 1):
         wanted = deepen(starts, found, budget)
         assert wanted == deepen(starts, [*found], budget)

@@ -1,0 +1,43 @@
+"""Is an engine compiled from the very sources that were meant, and never taken for complete before it is?"""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from dev import debian, engines
+from dev.errors import DevError
+
+
+@pytest.fixture
+def forged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let Debian hand out a tarball with other contents; returns where builds would be put."""
+
+    def handed_out(_package: str, _suite: str, folder: Path) -> Path:
+        path = folder / "stockfish_17.orig.tar.gz"
+        with tarfile.open(path, "w:gz"):
+            pass
+        return path
+
+    monkeypatch.setattr(debian, "upstream_source", handed_out)
+    monkeypatch.setattr(engines, "TOOLS", tmp_path)
+    monkeypatch.setattr(engines, "FOLDER", tmp_path / "stockfish-17")
+    return tmp_path / "stockfish-17"
+
+
+def test_other_sources_than_those_meant_are_refused(forged: Path) -> None:
+    with pytest.raises(DevError, match=r"stockfish_17\.orig\.tar\.gz has SHA-256 [0-9a-f]{64}, not d4472666"):
+        engines.build_missing(lambda _step: None)
+    assert [*forged.iterdir()] == []
+    assert engines.builds() == []
+    assert [*forged.parent.iterdir()] == [forged]
+
+
+def test_nothing_is_fetched_where_every_build_is_there(forged: Path) -> None:
+    forged.mkdir()
+    for path in map(engines._path, engines._ARCHITECTURES["x86_64"] + engines._ARCHITECTURES["aarch64"]):
+        path.touch()
+    said: list[str] = []
+    engines.build_missing(said.append)
+    assert said == []
+    assert engines.builds()
