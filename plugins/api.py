@@ -30,14 +30,15 @@ Words in capitals are meant as in RFC 2119.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Generic, TypeVar
 
 import chess
 from pydantic import BaseModel, ConfigDict
 
-from app.contract.games import Color, LichessEvaluation
+from app.contract.analyses import EarlierGames
+from app.contract.games import Clock, Color, LichessEvaluation
 from app.contract.positions import Score
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "MAX_LINES",
     "MAX_RESULT_BYTES",
     "AnalysedGame",
+    "Division",
+    "EarlierGames",
     "Line",
     "Needs",
     "Plugin",
@@ -83,6 +86,9 @@ class Needs:
     evaluations: bool = True
     """An engine's evaluation of every position. A plugin that looks only at moves, clocks or Lichess's own
     evaluations says False: alone, it costs no search."""
+    earlier_games: bool = False
+    """How often the players had the same positions in games before this one; they are counted only for
+    plugins that say True."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,16 @@ class PositionEvaluation:
     """The budget that `score` rests on; below the reference where the adaptive mode saw nothing at stake."""
 
 
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Where the phases of a game begin, as Lichess divides it; see `plugins.phases` for its use."""
+
+    middlegame_ply: int | None
+    """First ply of the middlegame; None where the game has none."""
+    endgame_ply: int | None
+    """First ply of the endgame; None where the game has none."""
+
+
 @dataclass(frozen=True)
 class AnalysedGame:
     """A finished game and what is known of its positions. Immutable: all plugins see the same.
@@ -149,6 +165,17 @@ class AnalysedGame:
     evaluations: tuple[PositionEvaluation, ...] = ()
     """The engine's: entry n belongs to the position after ply n, so there is one more than moves. Empty for a
     game without moves, and where no plugin of this pass needs them."""
+    speed: str = ""
+    """Lichess's word: "ultraBullet", "bullet", "blitz", "rapid", "classical" or "correspondence"."""
+    clock: Clock | None = None
+    """The time control; None in correspondence and unlimited games."""
+    days_per_turn: int | None = None
+    """Of a correspondence game; None where there is no limit."""
+    division: Division | None = None
+    """Lichess's, where the export carried one; `plugins.phases` computes it elsewhere."""
+    earlier_games: Mapping[Color, EarlierGames] = field(default_factory=dict)
+    """What each side had played before, with the same colour, as far as it is known: only of tracked
+    accounts, and only in a pass with a plugin that needs it."""
 
     @property
     def plies(self) -> int:
@@ -173,11 +200,14 @@ class AnalysedGame:
         return tuple(chess.Move.from_uci(uci) for uci in self.uci)
 
     def boards(self) -> Iterator[chess.Board]:
-        """Yield the position of every ply from 0, one more than moves; each is the caller's own."""
+        """Yield the position of every ply from 0, one more than moves; each is the caller's own, without the
+        moves that led there.
+        """
         board = initial_board(self.variant, self.initial_fen)
         yield board.copy()
         for move in self.moves:
             board.push(move)
+            board.clear_stack()
             yield board.copy()
 
     def board(self, ply: int) -> chess.Board:

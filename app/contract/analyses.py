@@ -5,11 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from app.contract.games import MAX_PLIES, Color, LichessEvaluation
+from app.contract.games import MAX_PLIES, Clock, Color, LichessEvaluation
 from app.contract.positions import EngineIdentity, Evaluation, EvaluationSource, Nodes
-from app.contract.wire import GameId, Json, LongText, PositiveBigInt, Text, WireModel
+from app.contract.wire import GameId, Json, LongText, Ply, PositiveBigInt, Text, WireModel
 
 PENDING_MAX = 1_000
+EARLIER_PLIES = 40
+"""How far into a game the positions are looked up in its players' earlier games."""
 
 
 class AnalysisState(StrEnum):
@@ -75,12 +77,30 @@ class Backlog(WireModel):
     games: Annotated[int, Field(ge=0)]
 
 
+class EarlierGames(WireModel):
+    """What one side of a game had played before: its account's games with the same colour.
+
+    Earlier are games that were created before this one. Only those count that were stored when the worker
+    claimed the game: `complete` tells whether there can be others.
+    """
+
+    games: Annotated[int, Field(ge=0)]
+    """How many there are."""
+    reached: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=EARLIER_PLIES + 1)]
+    """Entry n: in how many of them the position after ply n of this game occurred, by whichever moves. From
+    ply 0, at most to `EARLIER_PLIES`."""
+    complete: bool
+    """Whether all that the account played before this game had been fetched and stored."""
+
+
 class AnalysisClaimRequest(WireModel):
     """A worker asks for the lease on one game."""
 
     worker: Text
     """Who holds the lease, for the human who reads the table."""
     plugins: Annotated[list[PluginId], Field(max_length=100)]
+    earlier_games_for: Annotated[list[PluginId], Field(max_length=100)] = Field(default_factory=list)
+    """Those of the plugins that need the players' earlier games, which cost the API a look at them all."""
     engine: EngineIdentity
     min_nodes: Nodes
     """Evaluations that rest on less are of no use to it."""
@@ -103,6 +123,14 @@ class AnalysisClaim(WireModel):
     """Moves, one a ply."""
     clocks_cs: list[int] | None
     lichess_evaluations: list[LichessEvaluation] | None
+    speed: Text = ""
+    clock: Clock | None = None
+    days_per_turn: int | None = None
+    middlegame_ply: Ply | None = None
+    endgame_ply: Ply | None = None
+    """With `middlegame_ply` Lichess's division, where the export carried one."""
+    earlier_games: dict[Color, EarlierGames] = Field(default_factory=dict)
+    """By the side that had played them; of tracked accounts, and where one of `plugins` needs them."""
     plugins: list[PluginId]
     """Those that lack a result for this game: the ones to run."""
     evaluations: list[Evaluation]
