@@ -10,7 +10,7 @@ a player is already mated. A score may be None where Lichess gave none.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -22,6 +22,10 @@ CEILING_CP = 1_000
 """Beyond this an advantage counts no more; every mate counts as this much (scalachess `Cp.CEILING`)."""
 INITIAL = Score(cp=15)
 """Worth of the position before the first move (scalachess `WhiteScore.initial`)."""
+THRESHOLDS = (0.1, 0.2, 0.3)
+"""Loss of winning chances from which a move is an inaccuracy, a mistake, a blunder (lila `CpAdvice`)."""
+MATE_THRESHOLDS_CP = (999, 700)
+"""Advantage beyond which a mate won or lost is only an inaccuracy, a mistake (lila `MateAdvice`)."""
 
 
 class Judgement(StrEnum):
@@ -75,23 +79,26 @@ def move_accuracy(win_percent_before: float, win_percent_after: float) -> float:
     return max(0.0, min(100.0, raw + 1))
 
 
-def judge(move: MoveScores) -> Judgement | None:
+def judge(move: MoveScores, chances: Callable[[float], float] = winning_chances) -> Judgement | None:
     """Return Lichess's label for a move, None for most (lila `CpAdvice`, then `MateAdvice`).
 
-    Centipawns are not capped here, as they are everywhere else.
+    Centipawns are not capped here, as they are everywhere else. `chances` is for those who compare with
+    other versions of lila.
     """
     if not move.better_known or move.before is None or move.after is None:
         return None
     sign = 1 if move.mover is Color.WHITE else -1
     if move.before.cp is not None and move.after.cp is not None:
-        loss = sign * (winning_chances(move.before.cp) - winning_chances(move.after.cp))
-        return _by_thresholds(loss, 0.3, 0.2, 0.1)
+        loss = sign * (chances(move.before.cp) - chances(move.after.cp))
+        inaccuracy, mistake, blunder = THRESHOLDS
+        return _by_thresholds(loss, blunder, mistake, inaccuracy)
     mate_before = sign * (move.before.mate or 0)
     mate_after = sign * (move.after.mate or 0)
+    inaccuracy_cp, mistake_cp = MATE_THRESHOLDS_CP
     if mate_before > 0 and mate_after <= 0:  # a mate thrown away, or turned into the opponent's
-        return _by_thresholds(-sign * (move.after.cp or 0), -700, -999)
+        return _by_thresholds(-sign * (move.after.cp or 0), -mistake_cp, -inaccuracy_cp)
     if move.before.mate is None and mate_after < 0:  # a mate allowed
-        return _by_thresholds(sign * (move.before.cp or 0), -700, -999)
+        return _by_thresholds(sign * (move.before.cp or 0), -mistake_cp, -inaccuracy_cp)
     return None
 
 
@@ -103,6 +110,28 @@ def _by_thresholds(
     if value >= mistake:
         return Judgement.MISTAKE
     return Judgement.INACCURACY if value >= inaccuracy else None
+
+
+def threshold_distance(move: MoveScores) -> float:
+    """Return how far a move's loss is from the nearest threshold of `judge`, in winning chances, up to 2.
+
+    The nearer, the less it takes to give it another label. Where no threshold applies, as in a mate kept or a
+    score that is missing, that is 2.
+    """
+    if move.before is None or move.after is None:
+        return 2.0
+    sign = 1 if move.mover is Color.WHITE else -1
+    before, after = move.before, move.after
+    if before.cp is not None and after.cp is not None:
+        loss = sign * (winning_chances(before.cp) - winning_chances(after.cp))
+        return min(abs(loss - threshold) for threshold in THRESHOLDS)
+    if sign * (before.mate or 0) > 0 and after.cp is not None:
+        kept = sign * after.cp
+    elif before.cp is not None and sign * (after.mate or 0) < 0:
+        kept = -sign * before.cp
+    else:
+        return 2.0
+    return min(abs(winning_chances(kept) - winning_chances(threshold)) for threshold in MATE_THRESHOLDS_CP)
 
 
 def centipawn_loss(move: MoveScores) -> int | None:
@@ -119,25 +148,53 @@ def average_centipawn_loss(moves: Sequence[MoveScores], side: Color) -> int | No
     return _half_up(sum(losses) / len(losses)) if losses else None
 
 
-def game_accuracies(line: Sequence[Score | None], starts: Color) -> dict[Color, int] | None:
-    """Return both sides' accuracy in whole percent, None unless both moved (lila `gameAccuracy`).
+@dataclass(frozen=True, slots=True)
+class MoveAccuracy:
+    """One move's part in its side's accuracy."""
 
-    Moves in volatile phases weigh more: each carries the spread of Win% in a window of the game around
-    it. A side's accuracy is the mean of its weighted mean and its harmonic mean.
-    """
+    ply: int
+    """Of the move, from 1."""
+    mover: Color
+    accuracy: float
+    """Percent."""
+    weight: float
+    """The spread of Win% in a window of the game around it: moves in volatile phases weigh more."""
+
+
+def move_accuracies(line: Sequence[Score | None], starts: Color) -> list[MoveAccuracy]:
+    """Return the accuracy and the weight of each move with a score, in order (lila `gameAccuracy`)."""
     # lila drops missing scores before it pairs the rest, so a gap in the middle turns the colours over.
-    percents = [win_percent(score) for score in (INITIAL, *line) if score is not None]
-    weights = _volatilities(percents)
-    weighted: dict[Color, list[tuple[float, float]]] = {Color.WHITE: [], Color.BLACK: []}
+    scored = [(ply, score) for ply, score in enumerate((INITIAL, *line)) if score is not None]
+    percents = [win_percent(score) for _, score in scored]
     second = Color.BLACK if starts is Color.WHITE else Color.WHITE
-    for index, ((before, after), weight) in enumerate(zip(pairwise(percents), weights, strict=False)):
+    found = []
+    for index, ((before, after), weight) in enumerate(
+        zip(pairwise(percents), _volatilities(percents), strict=False)
+    ):
         side = starts if index % 2 == 0 else second
-        if side is Color.BLACK:
-            before, after = after, before  # noqa: PLW2901 - White's fall is Black's gain
-        weighted[side].append((move_accuracy(before, after), weight))
-    if not all(weighted.values()):
+        fall = (before, after) if side is Color.WHITE else (after, before)  # White's fall is Black's gain
+        found.append(MoveAccuracy(scored[index + 1][0], side, move_accuracy(*fall), weight))
+    return found
+
+
+def accuracy(moves: Sequence[MoveAccuracy]) -> int | None:
+    """Return the accuracy of one side's moves in whole percent, None of none (lila `colorAccuracy`).
+
+    It is the mean of the weighted mean and the harmonic mean.
+    """
+    if not moves:
         return None
-    return {side: _half_up(_side_accuracy(entries)) for side, entries in weighted.items()}
+    weighted = sum(move.accuracy * move.weight for move in moves) / sum(move.weight for move in moves)
+    harmonic = len(moves) / sum(1 / max(1.0, move.accuracy) for move in moves)
+    return _half_up((weighted + harmonic) / 2)
+
+
+def game_accuracies(line: Sequence[Score | None], starts: Color) -> dict[Color, int] | None:
+    """Return both sides' accuracy in whole percent, None unless both moved (lila `gameAccuracy`)."""
+    moves = move_accuracies(line, starts)
+    found = {side: accuracy([move for move in moves if move.mover is side]) for side in Color}
+    white, black = found[Color.WHITE], found[Color.BLACK]
+    return None if white is None or black is None else {Color.WHITE: white, Color.BLACK: black}
 
 
 def _volatilities(percents: Sequence[float]) -> list[float]:
@@ -151,12 +208,6 @@ def _volatilities(percents: Sequence[float]) -> list[float]:
 def _deviation(values: Sequence[float]) -> float:
     mean = sum(values) / len(values)
     return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-
-
-def _side_accuracy(entries: Sequence[tuple[float, float]]) -> float:
-    weighted = sum(accuracy * weight for accuracy, weight in entries) / sum(weight for _, weight in entries)
-    harmonic = len(entries) / sum(1 / max(1.0, accuracy) for accuracy, _ in entries)
-    return (weighted + harmonic) / 2
 
 
 def _half_up(value: float) -> int:

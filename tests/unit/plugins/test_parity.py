@@ -20,6 +20,7 @@ import pytest
 from app.contract.games import Color
 from app.contract.positions import Score
 from plugins.accuracy import rate
+from plugins.api import Division
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "lichess"
 RAPID, RARITIES, ONE_GAME = (
@@ -50,7 +51,12 @@ def compare(paths: list[Path]) -> Counter[str]:
             entries = game["analysis"]
             fen = game.get("initialFen", "? w").split()
             starts = Color.BLACK if fen[1] == "b" else Color.WHITE
-            result = rate([score_of(item) for item in entries], ["best" in item for item in entries], starts)
+            result = rate(
+                [score_of(item) for item in entries],
+                ["best" in item for item in entries],
+                starts,
+                Division(None, None),
+            )
             for color, ours in ((Color.WHITE, result.white), (Color.BLACK, result.black)):
                 theirs = game["players"][color].get("analysis")
                 if theirs is None:

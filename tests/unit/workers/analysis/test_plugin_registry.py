@@ -32,10 +32,7 @@ def test_the_declared_plugins_are_all_fit_to_run() -> None:
     pyproject = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())
     declared = pyproject["project"]["entry-points"][GROUP]
     registry = load_plugins(installed=[entry(name, target) for name, target in declared.items()])
-    assert registry.ids == [
-        PluginId(name="accuracy", version=1),
-        PluginId(name="largest_swing", version=1),
-    ]
+    assert [plugin.name for plugin in registry] == sorted(declared)
 
 
 def test_a_plugin_is_found_by_name_and_version() -> None:
