@@ -18,10 +18,10 @@ _SPREADS: Final = (0.01, 0.08)
 def label_confidence(nodes: int, distance: float) -> float:
     """Return the probability, 0.5 to 1, that a much deeper search gives a move the same label.
 
-    `nodes` is the smaller budget of the two positions around the move, 0 where it is not known; `distance`
-    is `plugins.lichess.threshold_distance`. At a threshold the label is a coin's toss.
+    `nodes`, at least 1, is the smaller budget of the two positions around the move; `distance` is
+    `plugins.lichess.threshold_distance`. At a threshold the label is a coin's toss.
     """
-    return round(1 - 0.5 * math.exp(-distance / _spread(max(1, nodes))), 3)
+    return round(1 - 0.5 * math.exp(-distance / _spread(nodes)), 3)
 
 
 def _spread(nodes: int) -> float:

@@ -49,9 +49,10 @@ class JudgedMove(PluginOutput):
     better_line: list[str]
     """The better move and what the engine expects after it, in SAN, at most `LINE_PLIES`."""
     nodes: Annotated[int, Field(ge=0)]
-    """The budget that the label rests on: the smaller one of the positions before and after the move."""
-    confidence: Annotated[float, Field(ge=0, le=1)]
-    """How probably a much deeper search would give the same label."""
+    """The budget that the label rests on: the smaller one of the positions before and after the move. 0 where
+    it is not known, as of Lichess's evaluations."""
+    confidence: Annotated[float, Field(ge=0, le=1)] | None
+    """How probably a much deeper search would give the same label; None where `nodes` is not known."""
 
 
 class MoveJudgementsResult(PluginOutput):
@@ -106,7 +107,7 @@ def _judged(move: RatedMove, board: chess.Board) -> JudgedMove:
         better_san=board.san(board.parse_uci(better)),
         better_line=line_in_san(board, move.before.pv),
         nodes=move.nodes,
-        confidence=label_confidence(move.nodes, threshold_distance(move.scores)),
+        confidence=label_confidence(move.nodes, threshold_distance(move.scores)) if move.nodes else None,
     )
 
 

@@ -60,8 +60,12 @@ class RatedMove:
 
     @property
     def nodes(self) -> int:
-        """The budget that every statement on the move rests on: the smaller of its two positions'."""
-        return min(budget_of(self.before), budget_of(self.after))
+        """The budget that every statement on the move rests on: the smaller of its two positions'.
+
+        A position in which the game is over needs none. 0 where no budget is known, as with Lichess.
+        """
+        budgets = [evaluation.budget_nodes or evaluation.nodes for evaluation in (self.before, self.after)]
+        return min((nodes for nodes in budgets if nodes), default=0)
 
 
 def rated_moves(game: AnalysedGame) -> tuple[RatedMove, ...]:
@@ -122,11 +126,6 @@ def white_win_percents(game: AnalysedGame) -> list[float]:
 def seen_by(side: Color, white_percent: float) -> float:
     """Return a Win% from a side's view, given White's."""
     return white_percent if side is Color.WHITE else 100 - white_percent
-
-
-def budget_of(evaluation: PositionEvaluation) -> int:
-    """Return the nodes that an evaluation rests on: its budget, or what was searched if that is not known."""
-    return evaluation.budget_nodes or evaluation.nodes
 
 
 def percent(value: float) -> float:

@@ -1,7 +1,7 @@
 """Where did each side leave its own experience, and what did that cost?
 
-A position is known to a side that had it before: in an earlier game of its account, with the same colour, by
-whichever moves. Only of tracked accounts is that known.
+A position is known to a side that had it before: in an earlier game of its account, with the same colour,
+after as many plies, by whichever moves. Only of tracked accounts is that known.
 """
 
 from collections.abc import Sequence

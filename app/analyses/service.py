@@ -18,9 +18,10 @@ from app.contract.analyses import (
     PendingRequest,
     PluginId,
 )
-from app.contract.games import LichessEvaluation
-from app.db.models import GameAnalysis
+from app.contract.games import Clock, LichessEvaluation
+from app.db.models import Game, GameAnalysis
 from app.errors import NotClaimable, NotFound, StaleFence
+from app.games import history
 from app.positions import repository as positions
 from app.settings import Settings
 
@@ -68,6 +69,14 @@ async def claim(
         lichess_evaluations=None
         if moves.source_evaluations is None
         else [LichessEvaluation.model_validate(item) for item in moves.source_evaluations],
+        speed=game.speed,
+        clock=_clock(game),
+        days_per_turn=game.days_per_turn,
+        middlegame_ply=game.middlegame_ply,
+        endgame_ply=game.endgame_ply,
+        earlier_games=await history.earlier_games(session, game, moves)
+        if any(plugin in request.earlier_games_for for plugin in lacking)
+        else {},
         plugins=lacking,
         evaluations=await positions.known(session, moves.position_keys or [], engine_id, request.min_nodes),
     )
@@ -158,6 +167,12 @@ async def request(session: AsyncSession, source_id: str) -> AnalysisState:
         analysis.priority = AnalysisPriority.REQUESTED
         analysis.not_before = None
     return analysis.state
+
+
+def _clock(game: Game) -> Clock | None:
+    if game.initial_seconds is None or game.increment_seconds is None:
+        return None
+    return Clock(initial_seconds=game.initial_seconds, increment_seconds=game.increment_seconds)
 
 
 async def _locked(session: AsyncSession, source_id: str) -> LockedAnalysis:

@@ -87,8 +87,8 @@ class EarlierGames(WireModel):
     games: Annotated[int, Field(ge=0)]
     """How many there are."""
     reached: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=EARLIER_PLIES + 1)]
-    """Entry n: in how many of them the position after ply n of this game occurred, by whichever moves. From
-    ply 0, at most to `EARLIER_PLIES`."""
+    """Entry n: how many of them came to the position after ply n of this game in as many plies, by whichever
+    moves. Entry 0 is `games`; at most to `EARLIER_PLIES`."""
     complete: bool
     """Whether all that the account played before this game had been fetched and stored."""
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import AnalysisState
-from app.contract.games import DRAW_STATUSES, Color, GameResult
+from app.contract.games import ANALYSABLE_VARIANTS, DRAW_STATUSES, Color, GameResult
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 
 
@@ -138,3 +138,29 @@ async def results(session: AsyncSession, game_id: int) -> Sequence[PluginResult]
         .order_by(PluginResult.plugin, PluginResult.version)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def reached_before(
+    session: AsyncSession, user_id: str, color: Color, before: datetime, keys: Sequence[int]
+) -> tuple[int, list[int]]:
+    """Count an account's games of a colour from before a moment, and how many of them had each position.
+
+    `keys` are those of the positions after ply 1, 2, …; a position counts where it occurred after as many
+    plies. (Looked for at any ply, it takes five times as long: 5,000 games in 350 instead of 70 ms on a busy
+    machine.)
+    """
+    # Cut out first, so that a long array is read once and not for each ply; OFFSET keeps it so.
+    earlier = (
+        select(GameMoves.position_keys[2 : len(keys) + 1].label("positions"))
+        .join(Game, Game.id == GameMoves.game_id)
+        .where(
+            (Game.white_id if color is Color.WHITE else Game.black_id) == user_id,
+            Game.created_at < before,
+            Game.variant.in_(ANALYSABLE_VARIANTS),
+        )
+        .offset(0)
+        .subquery()
+    )
+    counts = [func.count().filter(earlier.c.positions[ply] == key) for ply, key in enumerate(keys, start=1)]
+    row = (await session.execute(select(func.count(), *counts).select_from(earlier))).one()
+    return row[0], list(row[1:])

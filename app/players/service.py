@@ -26,6 +26,21 @@ async def existing(session: AsyncSession, username: str) -> Player:
     return player
 
 
+async def is_tracked(session: AsyncSession, user_id: str) -> bool:
+    """Tell whether an account is tracked."""
+    player = await repository.get(session, user_id)
+    return player is not None and player.tracked
+
+
+async def is_complete_before(session: AsyncSession, user_id: str, moment: datetime) -> bool:
+    """Tell whether every game that a tracked account created before a moment was seen, and is settled."""
+    player = await repository.get(session, user_id)
+    if player is None or player.seen_until is None or player.seen_until < moment:
+        return False
+    oldest = (await repository.oldest_pending(session, [player.id])).get(player.id)
+    return oldest is None or oldest >= moment
+
+
 async def untrack(session: AsyncSession, username: str) -> None:
     """Stop fetching an account; its games stay. Idempotent; raises NotFound for one never tracked."""
     player = await _lock(session, username)

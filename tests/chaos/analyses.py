@@ -37,6 +37,7 @@ from dev.program import Program
 from tests.e2e.fixtures import system_on_fresh_state
 from tests.e2e.harness import System
 from tests.e2e.histories import Game
+from workers.analysis.plugin_registry import load_plugins
 from workers.api_client import ApiClient
 from workers.broker import queue_length
 from workers.ingestion.parsing import parse
@@ -60,7 +61,7 @@ CONSUMER: Final = "analysis-consumer"
 BEAT: Final = "beat"
 RIVALS: Final = {name: f"{name}-2" for name in (PRODUCER, CONSUMER, BEAT)}
 """A second program of each role."""
-BUILT_IN: Final = frozenset({"accuracy", "largest_swing"})
+BUILT_IN: Final = frozenset(plugin.name for plugin in load_plugins())
 
 _FIRST_MS: Final = 1_700_000_000_000
 _AN_HOUR_MS: Final = 3_600_000

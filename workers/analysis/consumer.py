@@ -81,6 +81,7 @@ class Analyst:
         request = AnalysisClaimRequest(
             worker=self.worker,
             plugins=self.plugins.ids,
+            earlier_games_for=self.plugins.ids_that(lambda needs: needs.earlier_games),
             engine=engine,
             min_nodes=scan_nodes(self.budget),
         )

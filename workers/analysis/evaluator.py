@@ -9,7 +9,7 @@ import chess
 from app.contract.analyses import AnalysisClaim
 from app.contract.games import ANALYSABLE_VARIANTS
 from app.contract.positions import EngineIdentity, Evaluation, exact_score
-from plugins.api import AnalysedGame, Line, PositionEvaluation, Wish, initial_board, side_to_move
+from plugins.api import AnalysedGame, Division, Line, PositionEvaluation, Wish, initial_board, side_to_move
 from workers.analysis.budget import Budget, Found, deepen, scan_nodes
 from workers.analysis.known import KnownEvaluations, Place
 from workers.analysis.position import InvalidPosition, searchable
@@ -172,4 +172,15 @@ def analysed_game(claim: AnalysisClaim) -> AnalysedGame:
         uci=tuple(claim.uci),
         clocks_cs=None if claim.clocks_cs is None else tuple(claim.clocks_cs),
         lichess_evaluations=None if claim.lichess_evaluations is None else tuple(claim.lichess_evaluations),
+        speed=claim.speed,
+        clock=claim.clock,
+        days_per_turn=claim.days_per_turn,
+        division=_division(claim),
+        earlier_games=claim.earlier_games,
     )
+
+
+def _division(claim: AnalysisClaim) -> Division | None:
+    if claim.middlegame_ply is None and claim.endgame_ply is None:
+        return None  # the export had none, or none was needed: the rules then say the same
+    return Division(middlegame_ply=claim.middlegame_ply, endgame_ply=claim.endgame_ply)

@@ -31,7 +31,11 @@ class PluginRegistry:
     @property
     def ids(self) -> list[PluginId]:
         """Every active plugin at its version, in the order of their names."""
-        return [PluginId(name=plugin.name, version=plugin.version) for plugin in self]
+        return self.ids_that(lambda _: True)
+
+    def ids_that(self, need: Callable[[Needs], bool]) -> list[PluginId]:
+        """Return the active plugins that have a need, in the order of their names."""
+        return [PluginId(name=plugin.name, version=plugin.version) for plugin in self if need(plugin.needs)]
 
     def get(self, plugin: PluginId) -> AnyPlugin | None:
         """Return the plugin of this name and version, None if another version or none is active."""

@@ -200,9 +200,15 @@ class Analyst:
         """Return the games that wait."""
         return self.client.pending_games(PendingRequest(plugins=self.plugins, limit=limit)).games
 
-    def claim(self, game: str) -> AnalysisClaim:
+    def claim(self, game: str, *, earlier_games_for: Sequence[PluginId] = ()) -> AnalysisClaim:
         """Take the lease on a game."""
-        request = AnalysisClaimRequest(worker=self.name, plugins=self.plugins, engine=ENGINE, min_nodes=NODES)
+        request = AnalysisClaimRequest(
+            worker=self.name,
+            plugins=self.plugins,
+            earlier_games_for=list(earlier_games_for),
+            engine=ENGINE,
+            min_nodes=NODES,
+        )
         return self.client.claim_analysis(game, request)
 
     def results(

@@ -1,5 +1,7 @@
 """Which moves are labelled, and what is said of them?"""
 
+import dataclasses
+
 from app.contract.games import Color
 from plugins.accuracy import Accuracy
 from plugins.lichess import Judgement
@@ -50,7 +52,16 @@ def test_a_label_near_a_threshold_is_less_sure() -> None:
     near = MoveJudgements().analyse(game(("e2e4", "e7e5", "a2a3"), [15, 0, 0, -169])).moves[0]
     far = MoveJudgements().analyse(game(("e2e4", "e7e5", "a2a3"), [15, 0, 0, -300])).moves[0]
     assert near.judgement is far.judgement is Judgement.BLUNDER
+    assert near.confidence is not None
+    assert far.confidence is not None
     assert 0.5 <= near.confidence < far.confidence <= 1
+
+
+def test_without_nodes_nothing_is_said_of_the_confidence() -> None:
+    played = fools_mate()
+    of_lichess = [dataclasses.replace(item, nodes=0, budget_nodes=0) for item in played.evaluations]
+    played = dataclasses.replace(played, evaluations=tuple(of_lichess))
+    assert {(move.nodes, move.confidence) for move in MoveJudgements().analyse(played).moves} == {(0, None)}
 
 
 def test_long_lines_are_cut_and_the_rest_of_the_judged_moves_is_counted() -> None:
