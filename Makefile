@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run up test test-nix check clean lock bench bench-analysis engines
+.PHONY: help setup demo run up test test-nix check clean lock parity bench bench-analysis engines
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
@@ -46,6 +46,10 @@ check: setup ## check style, types, import rules, the lock and the migrations
 
 lock: setup ## compile requirements.lock from pyproject.toml, keeping pins that are still allowed
 	@$(PYTHON) -m dev lock
+
+parity: setup ## recompute Lichess's numbers from its own evaluations, and show what differs
+#  GAMES=file.ndjson[.gz], several in quotes; by default the bundled ones
+	@$(PYTHON) -m dev.parity $(or $(GAMES),tests/fakes/lichess/games/selfplay.ndjson)
 
 bench: setup ## run the benchmarks: ingestion, layout of the moves, engine
 #  GAMES=file.ndjson[.gz] (analysed by the engine's; by default the bundled ones)

@@ -1,88 +1,130 @@
-"""Given Lichess's own evaluations, do Lichess's own numbers come out?
+"""Given Lichess's own evaluations, do Lichess's own numbers come out, and is it told where they don't?"""
 
-The files are real people's games and no part of the repository; without them these tests are skipped.
-Measured over rapid_analysed_3000, edge_cases and accuracy_example: 228,581 moves, 6,132 sides.
-
-All that differs are 12 games which were exported before lila took its present multiplier of winning chances
-(lila#11148; then 0.004) and rounded means (then truncated): with those two, their ACPL and counts come out
-as well, but for three labels.
-"""
-
-import gzip
+import copy
 import json
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.contract.games import Color
-from app.contract.positions import Score
-from plugins.accuracy import rate
-from plugins.api import Division
+from dev import parity
+from dev.parity import Formulas, Tally, compare, exported_games, percent
+from tests.unit.plugins.games import ONE_GAME, RAPID, RARITIES, needs_data
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "lichess"
-RAPID, RARITIES, ONE_GAME = (
-    DATA / name for name in ("rapid_analysed_3000.ndjson.gz", "edge_cases.ndjson", "accuracy_example.json")
+BUNDLED = Path(__file__).parents[2] / "fakes" / "lichess" / "games" / "selfplay.ndjson"
+
+
+def tallies(*files: Path) -> tuple[Tally, Tally]:
+    """Compare by the present formulas alone, and by those of each game."""
+    present, detected = Tally(), Tally()
+    for file in files:
+        for game in exported_games(file):
+            compare(game, present, detected)
+    return present, detected
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+def bundled() -> list[dict[str, Any]]:
+    games = [json.loads(line) for line in BUNDLED.read_text().splitlines()]
+    return [game for game in games if game.get("analysis") and game["variant"] == "standard"]
+
+
+def write(folder: Path, games: list[dict[str, Any]]) -> Path:
+    file = folder / "games.ndjson"
+    file.write_text("".join(json.dumps(game) + "\n" for game in games))
+    return file
+
+
+def test_the_last_line_says_what_share_agrees(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parity.main([str(BUNDLED)]) == 0
+    sides = 2 * len(bundled())
+    expected = f"parity: sides={sides} judgements=100.00% acpl=100.00% accuracy=100.00%"
+    assert last_line(capsys) == expected
+
+
+def test_a_number_that_does_not_come_out_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    altered = bundled()
+    altered[0]["players"]["white"]["analysis"]["acpl"] += 1
+    altered[0]["players"]["black"]["analysis"]["blunder"] += 1
+    assert parity.main([str(write(tmp_path, altered))]) == 0
+    out = capsys.readouterr().out
+    assert [number in out for number in ("acpl", "blunder", "inaccuracy")] == [True, True, False]
+    assert "neither=1" in out
+    assert "acpl=100.00%" not in out.splitlines()[-1]
+    assert "judgements=100.00%" not in out.splitlines()[-1]
+
+
+def test_a_game_with_the_numbers_of_an_older_lila_is_told_from_one_with_none(tmp_path: Path) -> None:
+    # 0 to -160 loses 0.286 by the present formula, a mistake; 0.310 by the older one, a blunder. White's
+    # losses of 175 and 0 mean 87.5: 88, or 87 where the mean is cut off.
+    game = copy.deepcopy(bundled()[0])
+    game["analysis"] = [
+        {"eval": 0},
+        {"eval": 0},
+        {"eval": -160, "best": "a2a3", "judgment": {"name": "Blunder", "comment": ""}},
+        {"eval": -160},
+    ]
+    counts = {"inaccuracy": 0, "mistake": 0, "blunder": 1, "acpl": 87}
+    nothing = {"inaccuracy": 0, "mistake": 0, "blunder": 0, "acpl": 0}
+    for side, numbers in (("white", counts), ("black", nothing)):
+        game["players"][side]["analysis"] = numbers
+    present, detected = tallies(write(tmp_path, [game]))
+    assert detected.games == {Formulas.OLDER: 1}
+    assert (detected.judgements, detected.acpl) == (6, 2)
+    assert (present.judgements, present.acpl) == (4, 1)
+    # A label that only the present formula gives: then no version explains the game.
+    game["analysis"][2]["judgment"]["name"] = "Mistake"
+    _, detected = tallies(write(tmp_path, [game]))
+    assert detected.games == {Formulas.NEITHER: 1}
+    assert (detected.judgements, detected.acpl) == (4, 1)
+
+
+def test_shares_are_never_rounded_up() -> None:
+    assert (percent(29_999, 30_000), percent(2, 2), percent(0, 2)) == ("99.99%", "100.00%", "0.00%")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "FileNotFoundError"), ("{", "JSONDecodeError"), ('{"id": "x"}', "KeyError"), ("\n", "")],
 )
-needs_data = pytest.mark.skipif(not RAPID.exists(), reason=f"no {DATA}")
+def test_a_file_that_cannot_be_read_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, reason: str
+) -> None:
+    file = tmp_path / "games.ndjson"
+    if content is not None:
+        file.write_text(content)
+    assert parity.main([str(file)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("parity: ")
+    assert error.count("\n") == 1
+    assert reason in error
 
 
-def analysed_games(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        for line in [lines.read()] if path.suffix == ".json" else lines:
-            game = json.loads(line)
-            if game.get("analysis") and game["variant"] in {"standard", "chess960", "fromPosition"}:
-                yield game
-
-
-def score_of(entry: dict[str, Any]) -> Score | None:
-    if "eval" in entry:
-        return Score(cp=entry["eval"])
-    return Score(mate=entry["mate"]) if "mate" in entry else None
-
-
-def compare(paths: list[Path]) -> Counter[str]:
-    """Count sides, and those of them whose numbers are Lichess's."""
-    counts: Counter[str] = Counter()
-    for path in paths:
-        for game in analysed_games(path):
-            entries = game["analysis"]
-            fen = game.get("initialFen", "? w").split()
-            starts = Color.BLACK if fen[1] == "b" else Color.WHITE
-            result = rate(
-                [score_of(item) for item in entries],
-                ["best" in item for item in entries],
-                starts,
-                Division(None, None),
-            )
-            for color, ours in ((Color.WHITE, result.white), (Color.BLACK, result.black)):
-                theirs = game["players"][color].get("analysis")
-                if theirs is None:
-                    continue
-                counts["sides"] += 1
-                counts["inaccuracies"] += ours.inaccuracies == theirs["inaccuracy"]
-                counts["mistakes"] += ours.mistakes == theirs["mistake"]
-                counts["blunders"] += ours.blunders == theirs["blunder"]
-                counts["acpl"] += ours.acpl == theirs["acpl"]
-                counts["rated"] += "accuracy" in theirs
-                counts["accuracy"] += ours.accuracy == theirs.get("accuracy")
-    return counts
+def test_games_without_numbers_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    games = bundled()[:1]
+    for side in Color:
+        games[0]["players"][side].pop("analysis")
+    assert parity.main([str(write(tmp_path, games))]) == 1
+    assert capsys.readouterr().err == "parity: no game with Lichess's evaluations and numbers\n"
 
 
 @needs_data
-def test_judgements_and_centipawn_loss_are_those_of_lichess() -> None:
-    counts = compare([RAPID, RARITIES])
-    sides = counts["sides"]
-    assert sides > 6_000
-    judgements = sum(counts[name] for name in ("inaccuracies", "mistakes", "blunders")) / (3 * sides)
-    assert judgements >= 0.999, counts
-    assert counts["acpl"] / sides >= 0.998, counts
+def test_every_real_game_has_the_numbers_of_one_version_of_lila() -> None:
+    present, detected = tallies(RAPID, RARITIES)
+    assert present.sides > 6_000
+    assert present.judgements / (3 * present.sides) >= 0.999
+    assert present.acpl / present.sides >= 0.998
+    assert detected.games[Formulas.NEITHER] == 0
+    assert detected.games[Formulas.OLDER] < 20
+    assert detected.acpl == detected.sides == detected.judgements / 3
 
 
 @needs_data
-def test_accuracy_is_that_of_lichess() -> None:
-    counts = compare([ONE_GAME])
-    assert counts["rated"] == counts["accuracy"] == 2
-    assert counts["acpl"] == counts["inaccuracies"] == counts["mistakes"] == counts["blunders"] == 2
+def test_a_real_game_has_its_exported_accuracy() -> None:
+    present, _ = tallies(ONE_GAME)
+    assert (present.sides, present.rated, present.accuracy) == (2, 2, 2)
+    assert present.differences == []
