@@ -15,9 +15,9 @@ TEMPERAMENTAL = {"temperamental": "tests.fakes.plugins.temperamental:Temperament
 FAILING = {
     "throws00": "temperamental: LookupError: no ply 99 in throws00",
     "exits000": "temperamental: SystemExit: 0",
-    "nan00000": "temperamental: PluginRejected: plies: Input should be a finite number",
-    "wrong000": "temperamental: PluginRejected: analyse() returned list, declared is Mood",
-    "huge0000": "temperamental: PluginRejected: the result takes 20",
+    "nan00000": "temperamental: BrokenContract: plies: Input should be a finite number",
+    "wrong000": "temperamental: BrokenContract: analyse() returned list, declared is Mood",
+    "huge0000": "temperamental: BrokenContract: the result takes 20",
     "loops000": "temperamental: SoftTimeLimitExceeded",
 }
 """Games by id, which tells the plugin what to do, and how the reason of the failure begins."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from workers.analysis.plugin_runner import TIME_LIMIT_SECONDS
+from plugins.time_limit import TIME_LIMIT_SECONDS
 from workers.api_client import ApiUnavailable
 from workers.progress import board
 

@@ -10,6 +10,7 @@ import pytest
 from app.contract.analyses import AnalysisState, BudgetMode
 from app.contract.positions import EvaluationSource
 from plugins.api import AnalysedGame, PluginOutput, Wish
+from plugins.contract import AnyPlugin
 from tests.fakes import engine as fake
 from tests.fakes.engine import Fault
 from tests.unit.workers.analysis import bad_plugins as bad
@@ -18,7 +19,7 @@ from tests.unit.workers.analysis.test_evaluator import claim
 from workers.analysis.budget import Budget
 from workers.analysis.consumer import Analyst
 from workers.analysis.engine import EngineOptions
-from workers.analysis.plugin_registry import AnyPlugin, PluginRegistry
+from workers.analysis.plugin_registry import PluginRegistry
 from workers.analysis.workbench import Workbench
 from workers.api_client import ApiUnavailable
 
