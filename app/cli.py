@@ -31,9 +31,10 @@ _LOG = structlog.get_logger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 0, 1 (one line says why), or 78 for a wrong configuration."""
-    arguments = _parser().parse_args(argv)
-    if arguments.command == "engine":
-        return _ask_workers("engine")
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] in (["engine"], ["plugin"]):
+        return _ask_workers(given)
+    arguments = _parser().parse_args(given)
     try:
         settings = app_settings.load()
         configure_logging(settings.log_format, settings.log_level)
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     migration.set_defaults(run=_migrate)
 
     commands.add_parser("engine", help="show the installed builds of the engine, and which one is used")
+    commands.add_parser("plugin", help="list and check plugins, and begin a new one")
 
     token = commands.add_parser("token", help="make, list and revoke bearer tokens")
     actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -88,10 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _ask_workers(command: str) -> int:
-    # The API knows no engine, and app/ nothing of workers/: a program of its own answers.
+def _ask_workers(arguments: Sequence[str]) -> int:
+    # The API knows no engine and no plugin, and app/ nothing of workers/: a program of its own answers.
     program = Path(sys.argv[0]).with_name("scoresheet-worker")
-    return subprocess.run([program, command], check=False).returncode
+    return subprocess.run([program, *arguments], check=False).returncode
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:

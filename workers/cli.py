@@ -44,7 +44,12 @@ _COMMANDS: Final = ("check", "engine")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one role until it is stopped; returns the exit status, 78 if the configuration is wrong."""
-    command = _parser().parse_args(argv).role
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["plugin"]:
+        from workers import plugin_cli  # noqa: PLC0415  no role loads the test kit
+
+        return plugin_cli.main(arguments[1:])
+    command = _parser().parse_args(arguments).role
     roles = list(Role) if command in _COMMANDS else [Role(command)]
     try:
         settings = get_settings()
@@ -65,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scoresheet-worker",
         description="Run one role of Scoresheet's workers. Settings come from SCORESHEET_* variables.",
-        epilog="SIGTERM stops a role after its current tasks. Exit status 78 means a wrong configuration.",
+        epilog="`scoresheet-worker plugin` lists, checks and begins plugins. SIGTERM stops a role after its "
+        "current tasks. Exit status 78 means a wrong configuration.",
     )
     parser.add_argument(
         "role",
@@ -86,7 +92,7 @@ def _check(role: Role, settings: Settings) -> None:
         if role is Role.ANALYSIS_CONSUMER:
             preflight.check(settings)
         else:
-            preflight.plugins()
+            preflight.plugins(settings)
 
 
 def _show_engines(settings: Settings) -> int:
