@@ -79,6 +79,8 @@ class Settings(RoleSettings):
     """Executables, looked up on PATH if they are bare names, and folders of them, with colons between: builds
     of one engine, of which the fastest that works here is used."""
     engine_hash_mb: Annotated[int, Field(ge=1, le=64)] = 16
+    plugins: str = ""
+    """Names of the plugins to run, with commas between; all installed ones if empty."""
     nodes: Annotated[int, Field(ge=1, le=10**12)] = 100_000
     """Budget of one position where it matters: the reference."""
     analysis_mode: BudgetMode = BudgetMode.ADAPTIVE
@@ -111,6 +113,12 @@ class Settings(RoleSettings):
         if self.queue_low_water >= self.queue_high_water:
             raise wrong("SCORESHEET_QUEUE_LOW_WATER must be less than SCORESHEET_QUEUE_HIGH_WATER")
         return self
+
+    @property
+    def selected_plugins(self) -> list[str] | None:
+        """Names of the plugins to run; None for all that are installed."""
+        names = [name.strip() for name in self.plugins.split(",")]
+        return [name for name in names if name] or None
 
     @property
     def fetch_time_limit_seconds(self) -> int:

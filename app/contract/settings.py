@@ -48,6 +48,7 @@ SETTING_NAMES: Final = frozenset(
         "ORCHESTRATOR_SECONDS",
         "OVERLAP_HOURS",
         "PAUSE_SECONDS",
+        "PLUGINS",
         "QUEUE_HIGH_WATER",
         "QUEUE_LOW_WATER",
         "RATE_LIMIT_SECONDS",

@@ -14,16 +14,17 @@ from workers.settings import Settings
 
 def check(settings: Settings) -> None:
     """Raise ConfigurationError, one line, if a plugin can't be loaded or no engine plays."""
-    plugins()
+    plugins(settings)
     engine_options(settings)
 
 
-def plugins() -> PluginRegistry:
+def plugins(settings: Settings) -> PluginRegistry:
     """Return the active plugins, or raise ConfigurationError."""
     try:
-        return load_plugins()
+        return load_plugins(settings.selected_plugins)
     except PluginError as error:
-        raise ConfigurationError(str(error)) from error
+        chosen = "SCORESHEET_PLUGINS: " if settings.selected_plugins else ""
+        raise ConfigurationError(f"{chosen}{error}") from error
 
 
 @functools.cache

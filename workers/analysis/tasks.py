@@ -47,7 +47,7 @@ def analyze_game(game: str) -> None:
     """Analyse one game. May come twice or never: the lease in PostgreSQL decides who works on it."""
     if board.backlog_is_due(_BACKLOG_SECONDS):
         with contextlib.suppress(ApiError):  # only a line of status lacks it
-            board.set_backlog(get_api_client().count_backlog(preflight.plugins().ids))
+            board.set_backlog(get_api_client().count_backlog(preflight.plugins(get_settings()).ids))
     if _analyst().analyze(game) is not None:
         board.count()
         _refill()
@@ -80,7 +80,7 @@ def _redis() -> redis.Redis:
 def _scheduler() -> Scheduler:
     return Scheduler(
         get_api_client(),
-        preflight.plugins(),
+        preflight.plugins(get_settings()),
         waiting=lambda: queue_length(_redis(), QueueName.ANALYSIS),
         send=_send,
         full=_GAMES_PER_SLOT * get_settings().analysis_concurrency,
@@ -98,7 +98,7 @@ def _analyst() -> Analyst:
     return Analyst(
         client=get_api_client(),
         workbench=_workbench(),
-        plugins=preflight.plugins(),
+        plugins=preflight.plugins(settings),
         budget=Budget(settings.nodes, settings.analysis_mode),
         prefer=settings.evaluations_from,
         limit_seconds=_SHARE_OF_LIMIT * settings.analysis_time_limit_seconds,

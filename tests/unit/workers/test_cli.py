@@ -7,6 +7,8 @@ import pytest
 
 from app.kit.environment import PREFIX
 from workers import cli
+from workers.analysis import preflight
+from workers.analysis.plugin_registry import load_plugins
 from workers.settings import Role, Settings, get_settings
 
 
@@ -71,3 +73,21 @@ def test_the_engine_matters_to_the_analysis_roles_alone(
     assert cli.main(["analysis-consumer"]) == 78
     assert started == [Role.CONSUMER]
     assert "/nowhere/stockfish" in capsys.readouterr().err
+
+
+def test_a_plugin_that_is_not_installed_is_a_wrong_configuration(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("SCORESHEET_PLUGINS", "accuracy, nonsense")
+    assert cli.main(["analysis-producer"]) == 78
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "analysis-producer: SCORESHEET_PLUGINS: no such plugin: nonsense (installed: accuracy, " in line
+
+
+def test_the_selected_plugins_are_active_alone(environment: pytest.MonkeyPatch) -> None:
+    assert [plugin.name for plugin in preflight.plugins(get_settings())] == [
+        plugin.name for plugin in load_plugins()
+    ]
+    get_settings.cache_clear()
+    environment.setenv("SCORESHEET_PLUGINS", "largest_swing,accuracy")
+    assert [plugin.name for plugin in preflight.plugins(get_settings())] == ["accuracy", "largest_swing"]
