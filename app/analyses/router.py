@@ -112,7 +112,7 @@ async def pending(
 @worker_router.post("/backlog")
 async def backlog(session: SessionDependency, body: BacklogRequest) -> Backlog:
     """Count the games that lack a result of one of the plugins: looks at every game, so ask seldom."""
-    return Backlog(games=await repository.backlog(session, body.plugins))
+    return Backlog(games=await service.backlog(session, body.plugins))
 
 
 @worker_router.post("/{game_id}/claim")

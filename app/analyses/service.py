@@ -1,5 +1,6 @@
 """Which games wait for analysis, who may work on one, and what becomes of the work?"""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,9 @@ from app.settings import Settings
 
 _LOG = structlog.get_logger(__name__)
 _RETRY_WAIT_MAX = timedelta(hours=6)
+_BACKFILL_SHARE = 4
+"""Of so many games that go out, one may be a done game that lacks a new plugin's result, while others still
+wait for their first analysis. Mostly such a game takes no search, and so next to nothing of their time."""
 
 
 def first_state(*, analysable: bool) -> AnalysisState:
@@ -35,10 +39,41 @@ def first_state(*, analysable: bool) -> AnalysisState:
 
 
 async def pending(session: AsyncSession, settings: Settings, request: PendingRequest) -> list[str]:
-    """Return games that lack a result of one of the plugins and that nobody holds."""
+    """Return games that lack a result of one of the plugins and that nobody holds.
+
+    Those never analysed come first: requested ones, then the newest. Those that lack a new plugin's result
+    have a share, so that a long backlog does not keep them waiting for ever, and all that the others leave.
+    """
     for game_id in await repository.fail_exhausted(session, settings.analysis_attempts):
         _LOG.error("analysis_failed", game_id=game_id, code="worker_lost")
-    return await repository.pending(session, request.plugins, request.limit)
+    limit, plugins = request.limit, request.plugins
+    waiting = await repository.open_games(session, limit)
+    if not plugins:
+        return waiting
+    room = max(limit - len(waiting), limit // _BACKFILL_SHARE)
+    lacking = await repository.lacking(session, plugins, _plugin_set(plugins), room) if room else []
+    return _mixed(waiting[: limit - len(lacking)], lacking)
+
+
+async def backlog(session: AsyncSession, plugins: Sequence[PluginId]) -> int:
+    """Return how many games lack a result of one of the plugins and may still get it."""
+    return await repository.backlog(session, _plugin_set(plugins) if plugins else None)
+
+
+def _plugin_set(plugins: Sequence[PluginId]) -> str:
+    names = ",".join(sorted(f"{plugin.name}:{plugin.version}" for plugin in plugins))
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+def _mixed(waiting: Sequence[str], lacking: Sequence[str]) -> list[str]:
+    """Put one of those that lack something behind each few that wait: who takes only the first gets both."""
+    mixed: list[str] = []
+    rest = iter(lacking)
+    for count, game in enumerate(waiting, start=1):
+        mixed.append(game)
+        if count % (_BACKFILL_SHARE - 1) == 0:
+            mixed += [other for other in [next(rest, None)] if other is not None]
+    return [*mixed, *rest]
 
 
 async def claim(
@@ -52,6 +87,7 @@ async def claim(
     if analysis.state is AnalysisState.DONE:
         analysis.attempts = 0
     analysis.attempts += 1
+    analysis.plugin_set = _plugin_set(request.plugins)
     await repository.lease(session, analysis, settings.analysis_lease_seconds, request.worker)
     moves = await repository.moves(session, game.id)
     engine_id = await positions.engine_id(session, request.engine)

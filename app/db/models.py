@@ -324,6 +324,9 @@ class GameAnalysis(Base):
     error_code: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     analysed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    plugin_set: Mapped[str | None] = mapped_column(Text)
+    """Digest of the plugins that the last claim was for. Of a game that is done, each of them has a result:
+    it need not be looked at again until the set changes."""
 
     __table_args__ = (
         Index(
