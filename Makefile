@@ -94,5 +94,5 @@ find-3.13 = for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python; d
 .tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/newer_debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@
 
-.tools/stockfish-17/.complete: .venv/.complete dev/engines.py dev/debian.py
+.tools/stockfish-17/.complete: .venv/.complete dev/engines.py dev/newer_debian.py
 	@$(PYTHON) -m dev engines && touch $@

@@ -17,7 +17,7 @@ from typing import Final
 from dev.errors import DevError
 from dev.paths import TOOLS
 
-__all__ = ["apt", "available", "extract", "library_path", "planned", "unpack", "unpacked", "upstream_source"]
+__all__ = ["apt", "available", "extract", "library_path", "planned", "unpack", "unpacked"]
 
 _BASE: Final = TOOLS / "debian"
 _ROOT: Final = _BASE / "root"
@@ -78,30 +78,6 @@ def unpacked(name: str, postgres_major: int) -> Path | None:
     """Find a program among what `unpack` left."""
     folders = (f"usr/lib/postgresql/{postgres_major}/bin", "usr/bin", "usr/sbin", "usr/games")
     return next((path for folder in folders if (path := _ROOT / folder / name).is_file()), None)
-
-
-def upstream_source(package: str, suite: str, folder: Path) -> Path:
-    """Download the upstream tarball of a source package ("name=version") of any suite of Debian.
-
-    From the mirror that the machine is set up for; apt checks the signature. Raises DevError.
-    """
-    if not shutil.which("apt-get"):
-        raise DevError(f"no apt-get here to fetch the source package {package}")
-    for path in (_LISTS / "partial", _CACHE / "archives" / "partial"):
-        path.mkdir(parents=True, exist_ok=True)
-    apt("apt-get", "update", check=False)  # without lists apt does not know which source is Debian's
-    origin = ("Created-By: Packages", "Origin: Debian", "Label: Debian")
-    mirrors = apt("apt-get", "indextargets", "--format", "$(REPO_URI)", *origin).stdout.split()
-    if not mirrors:
-        raise DevError(f"no mirror of Debian among apt's sources to fetch the source package {package} from")
-    sources = folder / "sources.list"
-    sources.write_text(f"deb-src {mirrors[0]} {suite} main\n")
-    only = ("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null")
-    apt("apt-get", *only, "update")
-    apt("apt-get", *only, "source", "--download-only", "--tar-only", package, folder=folder)
-    shutil.rmtree(_LISTS)
-    shutil.rmtree(_CACHE)
-    return next(folder.glob("*.orig.tar.*"))
 
 
 def library_path() -> str:

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from dev import debian
+from dev import newer_debian
 from dev.errors import DevError
 from dev.paths import TOOLS
 
 __all__ = ["FOLDER", "build_missing", "builds"]
 
 _PACKAGE: Final = "stockfish=17-1"
-_SUITE: Final = "trixie"
 _TARBALL_SHA256: Final = "d4472666e7121c5f167eac4358b9e3fd41f2694c451ee552eb2e18cdf3583da2"
 """Of stockfish_17.orig.tar.gz, which carries the network."""
 FOLDER: Final = TOOLS / "stockfish-17"
@@ -47,7 +46,7 @@ def build_missing(report: Callable[[str], None]) -> None:
         raise DevError(f"needs {' and '.join(missing)}; on Debian: apt-get install {' '.join(missing)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
-        report(f"source package {_PACKAGE} of {_SUITE}")
+        report(f"source package {_PACKAGE} of Debian 13")
         sources = _sources(Path(scratch))
         for arch in wanted:
             report(f"compiling Stockfish for {arch} (a minute of processor time or two)")
@@ -59,7 +58,7 @@ def _path(arch: str) -> Path:
 
 
 def _sources(scratch: Path) -> Path:
-    tarball = debian.upstream_source(_PACKAGE, _SUITE, scratch)
+    tarball = newer_debian.upstream_source(_PACKAGE, scratch)
     with tarball.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _TARBALL_SHA256:

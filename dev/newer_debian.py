@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from dev import debian
+from dev.errors import DevError
 from dev.paths import TOOLS
 
-__all__ = ["unpack", "unpacked"]
+__all__ = ["unpack", "unpacked", "upstream_source"]
 
 _SUITE: Final = "trixie"
 _BASE: Final = TOOLS / "debian-13"
@@ -30,15 +31,10 @@ def unpack(packages: Sequence[str]) -> bool:
     It can if it is a Debian (or like one) whose keyring knows the newer release. Raises DevError with apt's
     reason.
     """
-    if not (_KEYRING.exists() and shutil.which("apt-get")):
-        return False
     scratch = _BASE / "apt"
-    shutil.rmtree(scratch, ignore_errors=True)
-    mirror = _mirror(scratch)
-    if mirror is None:
+    options = _options(scratch, "deb")
+    if options is None:
         return False
-    options = _options(scratch, mirror)
-    debian.apt("apt-get", *options, "update")
     plan = debian.apt(
         "apt-get", *options, "install", "--simulate", "--no-install-recommends", *packages
     ).stdout
@@ -54,6 +50,20 @@ def unpack(packages: Sequence[str]) -> bool:
         debian.extract(package, _ROOT)
     shutil.rmtree(scratch)
     return True
+
+
+def upstream_source(package: str, folder: Path) -> Path:
+    """Download the upstream tarball of a source package ("name=version"); apt checks its signature.
+
+    Raises DevError.
+    """
+    scratch = folder / "apt"
+    options = _options(scratch, "deb-src")
+    if options is None:
+        raise DevError(f"no Debian here to fetch the source package {package} from")
+    debian.apt("apt-get", *options, "source", "--download-only", "--tar-only", package, folder=folder)
+    shutil.rmtree(scratch)
+    return next(folder.glob("*.orig.tar.*"))
 
 
 def unpacked(name: str) -> Path | None:
@@ -84,16 +94,28 @@ def _mirror(scratch: Path) -> str | None:
     return main[1] if main else None
 
 
-def _options(scratch: Path, mirror: str) -> list[str]:
+def _options(scratch: Path, kind: str) -> list[str] | None:
+    """Return apt's options for the newer release's packages ("deb") or sources ("deb-src"), lists fetched.
+
+    None where this machine can't have them. `scratch` is emptied first.
+    """
+    if not (_KEYRING.exists() and shutil.which("apt-get")):
+        return None
+    shutil.rmtree(scratch, ignore_errors=True)
+    mirror = _mirror(scratch)
+    if mirror is None:
+        return None
     sources, status = scratch / "sources.list", scratch / "status"
-    sources.write_text(f"deb [signed-by={_KEYRING}] {mirror} {_SUITE} main\n")
+    sources.write_text(f"{kind} [signed-by={_KEYRING}] {mirror} {_SUITE} main\n")
     status.touch()  # nothing is installed: the plan then holds every library
-    return [
+    options = [
         *_lists(scratch / "newer"),
         *("-o", f"Dir::Etc::sourcelist={sources}"),
         *("-o", "Dir::Etc::sourceparts=/nonexistent"),
         *("-o", f"Dir::State::status={status}"),
     ]
+    debian.apt("apt-get", *options, "update")
+    return options
 
 
 def _lists(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import debian, engines
+from dev import engines, newer_debian
 from dev.errors import DevError
 
 
@@ -13,13 +13,13 @@ from dev.errors import DevError
 def forged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Let Debian hand out a tarball with other contents; returns where builds would be put."""
 
-    def handed_out(_package: str, _suite: str, folder: Path) -> Path:
+    def handed_out(_package: str, folder: Path) -> Path:
         path = folder / "stockfish_17.orig.tar.gz"
         with tarfile.open(path, "w:gz"):
             pass
         return path
 
-    monkeypatch.setattr(debian, "upstream_source", handed_out)
+    monkeypatch.setattr(newer_debian, "upstream_source", handed_out)
     monkeypatch.setattr(engines, "TOOLS", tmp_path)
     monkeypatch.setattr(engines, "FOLDER", tmp_path / "stockfish-17")
     return tmp_path / "stockfish-17"
