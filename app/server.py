@@ -22,6 +22,9 @@ _LOG = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 10
 """How long requests under way may take to end when the API stops."""
+_ARRIVAL_SECONDS = 2.0
+"""How long a request may still take to arrive then, over a connection that was accepted before."""
+_ARRIVAL_POLL_SECONDS = 0.05
 _TICKS_EACH_SECOND = 10
 """Of uvicorn's main loop."""
 _LOOK_AGAIN_SECONDS = 1.0
@@ -142,6 +145,20 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let requests under way end."""
+        """Let requests under way end, and those arrive whose connections are accepted."""
         await self._unit.stop()
+        for server in self.servers:
+            server.close()
+        await self._hear_arrivals()
         await super().shutdown(sockets)
+
+    async def _hear_arrivals(self) -> None:
+        """Wait a little for the first request of each connection: uvicorn would reset those without one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _ARRIVAL_SECONDS
+        # Before the first look: what the loop has just accepted is known as a connection a moment later.
+        while loop.time() < deadline:
+            await asyncio.sleep(_ARRIVAL_POLL_SECONDS)
+            # A connection of another protocol has no cycle of request and response.
+            if all(getattr(each, "cycle", True) for each in self.server_state.connections):
+                return

@@ -92,6 +92,25 @@ def test_it_serves_on_both_sockets_of_systemd_and_a_restart_refuses_nobody(
     assert answers == [200] * 4
 
 
+def test_a_request_that_arrives_during_the_stop_is_answered(backend: Backend, tmp_path: Path) -> None:
+    port = _free_port()
+    environment = {
+        **_environment(backend),
+        "SCORESHEET_API_PORT": str(port),
+        "SCORESHEET_API_SOCKET": "",
+    }
+    with NotifiedProcess(tmp_path, _SERVE, environment, watchdog_seconds=_WATCHDOG_SECONDS) as unit:
+        unit.wait_ready()
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as early:
+            # Connections are accepted in order: the answer to this one tells that the early one is accepted.
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
+            unit.process.terminate()
+            unit.wait_until(lambda: "STOPPING=1" in unit.messages, "STOPPING")
+            early.sendall(b"GET /healthz HTTP/1.1\r\nHost: api\r\n\r\n")
+            assert early.recv(64).startswith(b"HTTP/1.1 200")
+        assert unit.process.wait(60) in {0, -15}
+
+
 def test_it_is_ready_once_the_schema_is_there(backend: Backend, tmp_path: Path) -> None:
     with _empty_database(backend, "unready") as database:
         environment = {**database, "SCORESHEET_API_PORT": str(_free_port()), "SCORESHEET_API_SOCKET": ""}
