@@ -45,8 +45,8 @@ in
         services.openssh.extraConfig = ''
           Match User scoresheet-link
             AllowStreamLocalForwarding local
-            AllowTcpForwarding no
-            PermitOpen none
+            # `no` would close the sockets too (channels.c asks the same list of permissions for both).
+            AllowTcpForwarding local
             PermitListen none
             PermitTTY no
             X11Forwarding no

@@ -1,0 +1,1 @@
+"""Tests that boot a machine of their own: `make test-system`."""
