@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run up test test-nix check clean lock parity bench bench-analysis engines
+.PHONY: help setup demo run up test test-nix test-system check clean lock parity bench bench-analysis engines
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
@@ -36,6 +36,10 @@ test: setup ## run all tests, and the unit tests on Python 3.13 too
 
 test-nix: setup .tools/nix/.complete ## check the systemd units and evaluate the Nix files
 	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q tests/unit/nix
+
+test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root; 10 min)
+	@$(PYTHON) -m pytest -q tests/system
+	@$(PYTHON) -m tests.system
 
 check: setup ## check style, types, import rules, the lock and the migrations
 	@echo "check: ruff" && $(PYTHON) -m ruff check --quiet && $(PYTHON) -m ruff format --check --quiet

@@ -15,9 +15,9 @@ from dev import debian
 from dev.errors import DevError
 from dev.paths import TOOLS
 
-__all__ = ["unpack", "unpacked", "upstream_source"]
+__all__ = ["SUITE", "mirror", "unpack", "unpacked", "upstream_source"]
 
-_SUITE: Final = "trixie"
+SUITE: Final = "trixie"
 _BASE: Final = TOOLS / "debian-13"
 _ROOT: Final = _BASE / "root"
 _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -83,8 +83,11 @@ def unpacked(name: str) -> Path | None:
     return script
 
 
-def _mirror(scratch: Path) -> str | None:
-    """Return where the machine has its Debian from: the newer one is there, too."""
+def mirror(scratch: Path) -> str | None:
+    """Return where the machine has its Debian from, None if it has none: the newer one is there, too.
+
+    apt's lists go to the folder.
+    """
     lists = _lists(scratch / "machine")
     debian.apt("apt-get", *lists, "update", check=False)  # another source that is away does not matter
     sources = debian.apt(
@@ -102,11 +105,11 @@ def _options(scratch: Path, kind: str) -> list[str] | None:
     if not (_KEYRING.exists() and shutil.which("apt-get")):
         return None
     shutil.rmtree(scratch, ignore_errors=True)
-    mirror = _mirror(scratch)
-    if mirror is None:
+    address = mirror(scratch)
+    if address is None:
         return None
     sources, status = scratch / "sources.list", scratch / "status"
-    sources.write_text(f"{kind} [signed-by={_KEYRING}] {mirror} {_SUITE} main\n")
+    sources.write_text(f"{kind} [signed-by={_KEYRING}] {address} {SUITE} main\n")
     status.touch()  # nothing is installed: the plan then holds every library
     options = [
         *_lists(scratch / "newer"),

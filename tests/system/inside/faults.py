@@ -1,0 +1,149 @@
+"""Does everything come back by itself, whatever part of it goes away?"""
+
+import http.client
+import threading
+import time
+from typing import Final
+
+from tests.system.inside.host import (
+    SECOND_WORKER,
+    UNITS,
+    drop_in,
+    expect,
+    journal,
+    main_pids,
+    processes_of,
+    run,
+    show,
+    slowest,
+    sql,
+    wait_ready,
+    wait_until,
+    written_by,
+)
+from tests.system.inside.situation import Situation
+
+_WATCHDOG_SECONDS: Final = 30
+"""For these checks, so that they don't take the minutes of a real one."""
+_WORKERS: Final = ("scoresheet-analysis-consumer.service", SECOND_WORKER)
+_HOLDERS: Final = "SELECT worker FROM game_analyses WHERE state = 'running'"
+_STOP_LIMIT_SECONDS: Final = 180
+"""The workers' TimeoutStopSec=, after which systemd kills."""
+_MISCONFIGURED: Final = "scoresheet-analysis-consumer@9.service"
+
+
+def installed_again(situation: Situation) -> str:
+    """Give the documented set-up again: PostgreSQL, PgBouncer, Redis restart at work; all roles live on."""
+    before = main_pids()
+    situation.lichess.add("rosa")
+    began = time.monotonic()
+    run("systemd/debian/setup")
+    run("systemd/install")
+    away = time.monotonic() - began
+    wait_until(lambda: situation.api.json_or_none("/readyz"), "the API is ready")
+    ready = time.monotonic() - began
+    situation.lichess.wait_whole("rosa")
+    expect(main_pids() == before, "a role was restarted")
+    whole = time.monotonic() - began
+    return f"given in {away:.0f} s; API ready after {ready:.0f} s, a new player's games whole {whole:.0f} s"
+
+
+def api_restart(situation: Situation) -> str:
+    """Restart the API: it costs its clients a wait and no error."""
+    waits: list[float] = []
+    troubles: list[str] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        while not enough.wait(0.1):
+            began = time.monotonic()
+            try:
+                status, _ = situation.api.send("GET", "/v1/games?limit=1", timeout=120)
+            except (OSError, http.client.HTTPException) as error:
+                troubles.append(repr(error))
+                continue
+            waits.append(time.monotonic() - began)
+            if status != http.client.OK:
+                troubles.append(str(status))
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    for client in clients:
+        client.start()
+    try:
+        run("systemctl", "restart", "scoresheet-api.service")
+        restarted_after = len(waits)
+        wait_until(lambda: len(waits) >= restarted_after + len(clients), "requests are answered again")
+    finally:
+        enough.set()
+        for client in clients:
+            client.join()
+    expect(not troubles, f"{len(troubles)} of {len(waits)} requests failed: {troubles[:3]}")
+    return f"{len(waits)} requests, none refused; the longest waited {max(waits):.1f} s"
+
+
+def killed(situation: Situation) -> str:
+    """Kill every role at once in the midst of its work: all come back."""
+    for unit in UNITS:
+        drop_in(unit, f"[Service]\nWatchdogSec={_WATCHDOG_SECONDS}\n")
+    run("systemctl", "daemon-reload")
+    before = main_pids()
+    situation.lichess.add("karl")
+    for unit in UNITS:
+        run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit)
+    took = wait_ready(instead_of=before)
+    began = time.monotonic()
+    situation.lichess.wait_whole("karl")
+    return f"all ready after {slowest(took)}; what was under way whole {time.monotonic() - began:.0f} s later"
+
+
+def warm_stop(situation: Situation) -> str:
+    """Stop the analysis workers: they hand back what they have begun."""
+    wait_until(lambda: situation.lichess.analyses()["running"] >= 2, "games are analysed")
+    handed_back = {unit: _handed_back(unit) for unit in _WORKERS}
+    processes = set().union(*map(processes_of, _WORKERS))
+    began = time.monotonic()
+    run("systemctl", "stop", *_WORKERS)
+    took = time.monotonic() - began
+    results = show(_WORKERS, "Result")
+    # Whoever was killed before still holds a game until its lease ends: these are others.
+    holders = {int(name.rpartition(":")[2]) for name in sql(_HOLDERS)}
+    back = sum(_handed_back(unit) - handed_back[unit] for unit in _WORKERS)
+    run("systemctl", "start", _WORKERS[0])
+    for unit, properties in results.items():
+        expect(properties["Result"] == "success", f"{unit} ended with {properties['Result']}")
+    expect(not holders & processes, f"games are still held by {holders & processes}")
+    expect(back > 0, "no game was handed back")
+    return f"{took:.1f} s (limit {_STOP_LIMIT_SECONDS} s), {back} games handed back, none held"
+
+
+def _handed_back(unit: str) -> int:
+    return sum('"game_handed_back"' in line for line in written_by(unit))
+
+
+def wrong_setting(_: Situation) -> str:
+    """Start a worker with a wrong setting: it fails with one readable line, and is not started again."""
+    drop_in(_MISCONFIGURED, "[Service]\nEnvironment=SCORESHEET_ENGINE_HASH_MB=plenty\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", _MISCONFIGURED, check=False)
+    unit = show([_MISCONFIGURED], "ActiveState", "ExecMainStatus", "NRestarts")[_MISCONFIGURED]
+    expect(unit["ActiveState"] == "failed", f"it is {unit['ActiveState']}")
+    expect(unit["ExecMainStatus"] == "78", f"its exit status was {unit['ExecMainStatus']}")
+    expect(unit["NRestarts"] == "0", f"it was started again {unit['NRestarts']} times")
+    lines = written_by(_MISCONFIGURED)
+    expect(len(lines) == 1 and "SCORESHEET_ENGINE_HASH_MB" in lines[0], f"it wrote {lines}")
+    run("systemctl", "reset-failed", _MISCONFIGURED)
+    return lines[0]
+
+
+def watchdog(_: Situation) -> str:
+    """Stop the processes of all roles: systemd notices, and replaces them."""
+    before = main_pids()
+    for unit in UNITS:
+        run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", unit)
+    took = wait_ready(instead_of=before)
+    missed = [
+        entry for entry in journal("--identifier=systemd") if "Watchdog timeout" in str(entry["MESSAGE"])
+    ]
+    barked = {str(entry.get("UNIT")) for entry in missed}
+    expect(set(UNITS) <= barked, f"the watchdog barked for {sorted(barked)} alone")
+    return f"{len(UNITS)} roles stopped: ready again after {slowest(took)}, WatchdogSec={_WATCHDOG_SECONDS}"

@@ -1,0 +1,163 @@
+"""How does a check look at this machine, and act on it?"""
+
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+ROLES: Final = ("api", "beat", "producer", "consumer", "analysis-producer", "analysis-consumer")
+UNITS: Final = tuple(f"scoresheet-{role}.service" for role in ROLES)
+SECOND_WORKER: Final = "scoresheet-analysis-consumer@2.service"
+ANALYSIS_SLICE: Final = "scoresheet-analysis.slice"
+
+LIMIT_SECONDS: Final = 480.0
+"""What anything may take on a machine that is emulated; what passes does not wait that long."""
+_POLL_SECONDS: Final = 0.5
+_COMMAND_SECONDS: Final = 300
+
+
+class CheckFailedError(Exception):
+    """Something is not as it must be; the message is one line."""
+
+
+def expect(condition: object, reason: str) -> None:
+    """Fail the check with the reason unless the condition holds."""
+    if not condition:
+        raise CheckFailedError(reason)
+
+
+def wait_until(condition: Callable[[], T], what: str, limit_seconds: float = LIMIT_SECONDS) -> T:
+    """Return the condition's first true value; fail after the limit with what was waited for."""
+    deadline = time.monotonic() + limit_seconds
+    while not (value := condition()):
+        expect(time.monotonic() < deadline, f"after {limit_seconds:.0f} s in vain: {what}")
+        time.sleep(_POLL_SECONDS)
+    return value
+
+
+def run(*command: str, check: bool = True) -> str:
+    """Run a command to its end and return what it printed; fails with its last line if it fails."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_SECONDS, check=False
+    )
+    if check and done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+        raise CheckFailedError(f"{' '.join(command[:4])} … ended with {done.returncode}: {said}")
+    return done.stdout
+
+
+def show(units: Iterable[str], *properties: str) -> dict[str, dict[str, str]]:
+    """Return properties of units, as `systemctl show` has them."""
+    wanted = ",".join(["Id", *properties])
+    blocks = run("systemctl", "show", f"--property={wanted}", *units).strip().split("\n\n")
+    found = [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
+    return {properties_["Id"]: properties_ for properties_ in found}
+
+
+def main_pids(units: Iterable[str] = UNITS) -> dict[str, int]:
+    """Return the main process of each unit that is ready, 0 of one that is not."""
+    shown = show(units, "MainPID", "ActiveState")
+    return {unit: int(of["MainPID"]) if of["ActiveState"] == "active" else 0 for unit, of in shown.items()}
+
+
+def wait_ready(units: Iterable[str] = UNITS, *, instead_of: dict[str, int] | None = None) -> dict[str, float]:
+    """Wait until each unit is ready, with another main process than it had; return how long each took."""
+    waiting, before = set(units), instead_of or {}
+    began, took = time.monotonic(), {}
+
+    def all_ready() -> bool:
+        for unit, pid in main_pids(sorted(waiting)).items():
+            if pid and pid != before.get(unit):
+                took[unit] = time.monotonic() - began
+                waiting.discard(unit)
+        return not waiting
+
+    try:
+        wait_until(all_ready, "units are ready")
+    except CheckFailedError:
+        states = show(sorted(waiting), "ActiveState", "SubState", "StatusText", "Result")
+        told = "; ".join(f"{unit}: {' '.join(of.values())}" for unit, of in states.items())
+        raise CheckFailedError(f"not ready after {LIMIT_SECONDS:.0f} s: {told}") from None
+    return took
+
+
+def short(unit: str) -> str:
+    """Return a unit's name without what all of ours share."""
+    return unit.removeprefix("scoresheet-").removesuffix(".service")
+
+
+def slowest(took: dict[str, float]) -> str:
+    """Tell the longest of some times, and whose it is."""
+    unit = max(took, key=lambda name: took[name])
+    return f"{took[unit]:.0f} s ({short(unit)})"
+
+
+def processes_of(unit: str) -> set[int]:
+    """Return all processes of a unit."""
+    group = show([unit], "ControlGroup")[unit]["ControlGroup"]
+    return {int(pid) for pid in Path(f"/sys/fs/cgroup{group}/cgroup.procs").read_text().split()}
+
+
+def journal(*selection: str) -> list[dict[str, Any]]:
+    """Return entries of the journal since boot, oldest first; `selection` as journalctl takes it."""
+    printed = run("journalctl", "--boot", "--output=json", "--all", "--quiet", "--no-pager", *selection)
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def written_by(unit: str) -> list[str]:
+    """Return the lines that the processes of a unit wrote, without systemd's about them."""
+    return [str(entry["MESSAGE"]) for entry in journal(f"_SYSTEMD_UNIT={unit}", "_TRANSPORT=stdout")]
+
+
+def drop_in(unit: str, text: str) -> None:
+    """Add settings to a unit until the next boot; `systemctl daemon-reload` reads them."""
+    folder = Path("/run/systemd/system") / f"{unit}.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "checks.conf").write_text(text)
+
+
+def sql(query: str) -> list[str]:
+    """Return the rows of a query, past the API; columns are separated by `|`."""
+    psql = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname=scoresheet")
+    return run("runuser", "-u", "postgres", "--", *psql, f"--command={query}").splitlines()
+
+
+@dataclass
+class Http:
+    """A server of this machine."""
+
+    port: int
+    token: str = ""
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, timeout: float = 30.0
+    ) -> tuple[int, bytes]:
+        """Send a request on a connection of its own; return status and body. Raises OSError."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def json(self, path: str, method: str = "GET", body: bytes | None = None) -> Any:
+        """Return the JSON that a request is answered with; fails for any status but 2xx."""
+        status, answer = self.send(method, path, body)
+        expect(200 <= status < 300, f"{method} {path} was answered {status}: {answer[:200]!r}")
+        return json.loads(answer) if answer else None
+
+    def json_or_none(self, path: str) -> Any:
+        """Return the JSON of a GET; None while the server can't give it."""
+        try:
+            status, answer = self.send("GET", path)
+        except (OSError, http.client.HTTPException):
+            return None
+        return json.loads(answer) if status == http.client.OK else None

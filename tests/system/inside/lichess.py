@@ -1,0 +1,89 @@
+"""Whose games does the machine fetch from the fake Lichess that runs on it, and are they all there?"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.system.inside.host import Http, expect, run, sql, wait_until
+
+_GAMES: Final = Path("tests/fakes/lichess/games/selfplay.ndjson")
+_PORT: Final = 8090
+_GAMES_A_SECOND: Final = 4
+"""So slow that systemd hears of the fetch while it is under way."""
+OWNER: Final = "scoresheet-demo"
+"""Who plays in all bundled games."""
+_ANALYSED: Final = {"standard", "chess960", "fromPosition"}
+
+
+@dataclass
+class Lichess:
+    """The fake Lichess, and whom Scoresheet follows there."""
+
+    api: Http
+    control: Http = field(default_factory=lambda: Http(_PORT))
+    players: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Their games, by user id."""
+
+    def start(self) -> None:
+        """Serve the bundled games on this machine; they are OWNER's."""
+        python = "/opt/scoresheet/bin/python"
+        options = f"--games {_GAMES} --port {_PORT} --speed-limit {_GAMES_A_SECOND} --control".split()
+        unit = ("systemd-run", "--quiet", "--unit=fake-lichess", f"--working-directory={Path.cwd()}")
+        run(*unit, python, "-m", "tests.fakes.lichess", *options)
+        self.players[OWNER] = [json.loads(line) for line in _GAMES.read_text().splitlines()]
+        wait_until(lambda: self.control.json_or_none("/_control/requests"), "the fake Lichess answers")
+
+    def add(self, player: str) -> None:
+        """Open an account with copies of the bundled games, and follow it."""
+        copies = json.loads(json.dumps(self.players[OWNER]))
+        for number, game in enumerate(copies):
+            game["id"] = f"{player[:5]:x<5}{number:03}"
+            game.pop("fullId", None)
+            for side in game["players"].values():
+                if side.get("user", {}).get("id") == OWNER:
+                    side["user"] = {"id": player, "name": player}
+        self.players[player] = copies
+        lines = "\n".join(json.dumps(game) for game in copies)
+        self.control.send("POST", "/_control/games", lines.encode())
+        self.follow(player)
+
+    def follow(self, player: str) -> None:
+        """Have Scoresheet follow the player."""
+        self.api.json(f"/v1/players/{player}", "PUT")
+
+    def is_whole(self, player: str) -> bool:
+        """Tell whether all that the source has of the player is stored."""
+        record = self.api.json_or_none(f"/v1/players/{player}")
+        if record is None or not record["completeness"]["complete"]:
+            return False
+        return bool(record["completeness"]["stored"] == len(self.players[player]))
+
+    def wait_whole(self, player: str) -> None:
+        """Wait for all games of the player."""
+        wait_until(lambda: self.is_whole(player), f"all games of {player} are stored")
+
+    def analyses(self, player: str = OWNER) -> dict[str, int]:
+        """Return how many games of the player are in each state of analysis."""
+        counts: dict[str, int] = self.api.json(f"/v1/players/{player}/summary")["analyses"]
+        return counts
+
+    def nothing_open(self, player: str) -> bool:
+        """Tell whether no game of the player waits for its analysis or is under it."""
+        summary = self.api.json_or_none(f"/v1/players/{player}/summary")
+        return summary is not None and summary["analyses"]["pending"] + summary["analyses"]["running"] == 0
+
+    def check(self) -> None:
+        """Fail unless the games of all players are stored, once each, and Lichess was asked politely."""
+        expected = sorted(game["id"] for games in self.players.values() for game in games)
+        stored = sorted(sql("SELECT source_id FROM games"))
+        lost, unexpected = set(expected) - set(stored), set(stored) - set(expected)
+        expect(not lost, f"lost: {sorted(lost)}")
+        expect(not unexpected, f"unexpected: {sorted(unexpected)}")
+        expect(len(stored) == len(expected), "a game is stored twice")
+        overlaps = self.control.json("/_control/requests")["overlaps"]
+        expect(not overlaps, f"requests to Lichess overlapped: {overlaps}")
+
+    def analysed(self, player: str) -> int:
+        """Count the player's games that an engine can analyse."""
+        return sum(game["variant"] in _ANALYSED for game in self.players[player])

@@ -1,0 +1,108 @@
+"""Is what the machine holds whole, does it say so, and does it come back from a dump?"""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.system.inside.host import (
+    ROLES,
+    SECOND_WORKER,
+    UNITS,
+    expect,
+    run,
+    short,
+    show,
+    sql,
+    wait_ready,
+    wait_until,
+    written_by,
+)
+from tests.system.inside.limits import set_quota
+from tests.system.inside.situation import Situation
+
+# When a worker stops, to standard error, past every logger (kombu/transport/virtual/base.py).
+_PRINTED_BY_KOMBU: Final = re.compile(r"Restoring \d+ unacknowledged message\(s\)")
+_BACKUPS: Final = Path("/var/lib/scoresheet/backups")
+
+
+def structured(situation: Situation) -> str:
+    """Read what the roles wrote: each line is one event in JSON, and none holds a secret."""
+    lines = 0
+    for unit in (*UNITS, SECOND_WORKER):
+        for text in written_by(unit):
+            if _PRINTED_BY_KOMBU.fullmatch(text):
+                continue
+            try:
+                event = json.loads(text)
+            except ValueError:
+                event = {}
+            missing = {"timestamp", "level", "event"} - set(event)
+            expect(not missing, f"{unit} wrote {text[:200]!r}, without {sorted(missing)}")
+            lines += 1
+    whole = run("journalctl", "--boot", "--quiet", "--no-pager", "--output=export")
+    expect(not any(secret in whole for secret in situation.secrets), "a token stands in the journal")
+    return (
+        f"{lines} lines of {len(ROLES)} roles, all JSON with time, level and event; no token in the journal"
+    )
+
+
+def analysed(situation: Situation) -> str:
+    """Compare with Lichess, after all that was done: every game is stored once and analysed."""
+    set_quota(200)
+    began = time.monotonic()
+    lichess = situation.lichess
+    wait_until(lambda: all(map(lichess.nothing_open, lichess.players)), "every game is analysed")
+    lichess.check()
+    done = 0
+    for player in lichess.players:
+        counts, expected = lichess.analyses(player), lichess.analysed(player)
+        expect(counts["done"] == expected, f"of {player}: {counts}, expected {expected} done")
+        done += counts["done"]
+    games = sum(map(len, lichess.players.values()))
+    took = time.monotonic() - began
+    return f"{games} games of {len(lichess.players)} players stored once, {done} analysed ({took:.0f} s)"
+
+
+def restored(situation: Situation) -> str:
+    """Restore a backup into an empty database: every row is as it was."""
+    began = time.monotonic()
+    run("systemctl", "stop", "scoresheet.target", "scoresheet-*.service")
+    stopped = time.monotonic() - began
+    run("systemctl", "start", "scoresheet-backup.service")
+    before = _tables()
+    psql = ("runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "--quiet")
+    run(*psql, "--command=DROP DATABASE scoresheet WITH (FORCE)")
+    run(*psql, "--file=systemd/database.sql")
+    expect(_tables() == {}, "the new database is not empty")
+    (dump,) = _BACKUPS.glob("*.dump")
+    said = run("runuser", "-u", "scoresheet", "--", "/usr/local/libexec/scoresheet-restore", str(dump))
+    after = _tables()
+    differing = sorted(table for table in before | after if before.get(table) != after.get(table))
+    expect(not differing, f"these tables differ: {differing}")
+    began = time.monotonic()
+    run("systemctl", "start", "scoresheet.target")
+    wait_ready()
+    wait_until(lambda: situation.api.json_or_none("/readyz"), "the API is ready")
+    situation.lichess.check()
+    return (
+        f"{said.strip()}; every table's rows have the same hash. Target stopped in {stopped:.0f} s, "
+        f"ready on the restored database in {time.monotonic() - began:.0f} s"
+    )
+
+
+def _tables() -> dict[str, str]:
+    """Return count and hash of each table's rows, whatever their order."""
+    names = sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    hashed = "SELECT count(*), md5(string_agg(md5(row::text), '' ORDER BY md5(row::text))) FROM"
+    return {name: sql(f"{hashed} {name} AS row")[0] for name in names}
+
+
+def nothing_failed(_: Situation) -> str:
+    """Look for failed units of the whole machine."""
+    failed = run("systemctl", "list-units", "--state=failed", "--plain", "--no-legend").splitlines()
+    expect(not failed, f"failed: {failed}")
+    loaded = run("systemctl", "list-units", "--plain", "--no-legend").splitlines()
+    restarts = ", ".join(f"{short(unit)} {of['NRestarts']}" for unit, of in show(UNITS, "NRestarts").items())
+    return f"none of {len(loaded)} units; restarts: {restarts}"

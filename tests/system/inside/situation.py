@@ -1,0 +1,21 @@
+"""What do the checks know of the machine, and leave to each other?"""
+
+from dataclasses import dataclass, field
+
+from tests.system.inside.host import Http
+from tests.system.inside.lichess import Lichess
+from tests.system.inside.status import StatusLines
+
+
+@dataclass
+class Situation:
+    """The machine, as far as it has come."""
+
+    api: Http = field(default_factory=lambda: Http(8000))
+    lichess: Lichess = field(init=False)
+    status: StatusLines = field(default_factory=StatusLines)
+    secrets: list[str] = field(default_factory=list)
+    """What must stand in no journal."""
+
+    def __post_init__(self) -> None:
+        self.lichess = Lichess(self.api)
