@@ -31,6 +31,11 @@ def _newest(plugin: str) -> ColumnElement[bool]:
     return (PluginResult.plugin == plugin) & (PluginResult.version == newest)
 
 
+def _number(value: Any) -> ColumnElement[float | None]:
+    """Return a number of a result, NULL where a plugin of that name left something else there."""
+    return case((func.jsonb_typeof(value) == "number", cast(value.astext, Float)), else_=None)
+
+
 async def result_counts(session: AsyncSession, user_id: str) -> list[ResultCount]:
     """Return the counts of a player's games by speed, colour and result."""
     branches = []
@@ -65,7 +70,7 @@ async def mean_accuracy(session: AsyncSession, user_id: str) -> dict[Color, tupl
     """Return the mean accuracy in percent of a player's games by colour, with the count of games."""
     found: dict[Color, tuple[float, int]] = {}
     for color in Color:
-        accuracy = cast(PluginResult.result[color.value]["accuracy"].astext, Float)
+        accuracy = _number(PluginResult.result[color.value]["accuracy"])
         query = (
             select(func.avg(accuracy), func.count(accuracy))
             .join(Game, Game.id == PluginResult.game_id)
@@ -79,7 +84,7 @@ async def mean_accuracy(session: AsyncSession, user_id: str) -> dict[Color, tupl
 
 async def largest_swings(session: AsyncSession, user_id: str, limit: int) -> Sequence[Row[Any]]:
     """Return the games with the largest swings: game, moves in UCI, and the plugin's result."""
-    change = cast(PluginResult.result["swing"]["change"].astext, Float)
+    change = _number(PluginResult.result["swing"]["change"])
     query = (
         select(Game, GameMoves.uci, PluginResult.result)
         .join(GameMoves, GameMoves.game_id == Game.id)
@@ -88,6 +93,7 @@ async def largest_swings(session: AsyncSession, user_id: str, limit: int) -> Seq
             (Game.white_id == user_id) | (Game.black_id == user_id),
             _newest("largest_swing"),
             change.is_not(None),
+            _number(PluginResult.result["swing"]["ply"]) <= Game.plies,
         )
         .order_by(func.abs(change).desc(), Game.created_at.desc(), Game.id)
         .limit(limit)

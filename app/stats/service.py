@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import chess
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import AnalysisState
@@ -84,7 +84,7 @@ async def summary(session: AsyncSession, username: str) -> PlayerSummary:
             color: MeanAccuracy(percent=round(mean, 1), games=games)
             for color, (mean, games) in accuracy.items()
         },
-        largest_swings=[_swing(game, uci, result["swing"]) for game, uci, result in swings],
+        largest_swings=[view for row in swings if (view := _swing(*row)) is not None],
     )
 
 
@@ -93,9 +93,26 @@ def _add(tally: Tally, result: GameResult, games: int) -> None:
     setattr(tally, result.value, getattr(tally, result.value) + games)
 
 
-def _swing(game: Any, uci: list[str], swing: dict[str, Any]) -> SwingView:
+class _Swing(BaseModel):
+    """What is shown of a result of the plugin largest_swing."""
+
+    ply: int = Field(ge=1)
+    san: str
+    side: Color
+    before: float
+    after: float
+
+
+def _swing(game: Any, uci: list[str] | None, result: dict[str, Any]) -> SwingView | None:
+    """Return the view of a game's swing, None of a result that some other plugin of that name has left."""
+    try:
+        swing = _Swing.model_validate(result["swing"])
+    except ValidationError:
+        return None
+    if uci is None or swing.ply > len(uci):
+        return None
     board = chess.Board(game.initial_fen or chess.STARTING_FEN, chess960=game.variant == "chess960")
-    for move in uci[: swing["ply"] - 1]:
+    for move in uci[: swing.ply - 1]:
         board.push(chess.Move.from_uci(move))
     fen = board.fen()
     return SwingView(
@@ -104,11 +121,7 @@ def _swing(game: Any, uci: list[str], swing: dict[str, Any]) -> SwingView:
         created_at=game.created_at,
         white=_name(game.white),
         black=_name(game.black),
-        ply=swing["ply"],
-        san=swing["san"],
-        side=swing["side"],
-        before=swing["before"],
-        after=swing["after"],
+        **swing.model_dump(),
         fen=fen,
         analysis_url=f"{LICHESS_URL}/analysis/{game.variant}/{quote(fen.replace(' ', '_'), safe='/-')}",
     )

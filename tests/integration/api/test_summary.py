@@ -1,6 +1,7 @@
 """Does a player's summary add up?"""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_results_are_those_of_the_games_by_colour_and_speed(api: Api) -> None:
     )
 
 
-def _swing(change: float, ply: int) -> dict[str, object]:
+def _swing(change: float, ply: int) -> dict[str, Any]:
     return {
         "swing": {"change": change, "ply": ply, "san": "Nf3", "side": "white", "before": 0.5, "after": -0.5}
     }
@@ -75,3 +76,29 @@ def test_a_player_without_games_has_a_summary_of_zeros(api: Api) -> None:
     summary = api.reader.get("/v1/players/alice/summary").json()
     assert summary["total"]["games"] == 0
     assert (summary["accuracy"], summary["largest_swings"]) == ({}, [])
+
+
+def test_results_of_odd_shape_are_left_out(api: Api) -> None:
+    Ledger(api).track().store(1, [make_game(number) for number in range(6)])
+    odd: list[tuple[Any, Any]] = [
+        ({"white": {"accuracy": 90}}, _swing(0.4, 3)),
+        ({"white": {"accuracy": "ninety"}}, _swing(0.9, 99)),  # beyond the end of the game
+        ({"white": None}, {"swing": {"change": "much"}}),
+        ({"white": [80]}, {"swing": {"change": 0.8}}),
+        ({}, {"swing": None}),
+        ({"white": {"accuracy": {"of": 1}}}, {"swing": {**_swing(0.7, 1)["swing"], "side": "green"}}),
+    ]
+    with Analyst(api, [ACCURACY, SWING]) as analyst:
+        for number, (accuracy, swing) in enumerate(odd):
+            claim = analyst.claim(f"game{number:04d}")
+            results = [
+                PluginResult(plugin=ACCURACY, result=accuracy),
+                PluginResult(plugin=SWING, result=swing),
+            ]
+            analyst.client.post_results(
+                claim.id, analyst.results(claim).model_copy(update={"results": results})
+            )
+    answer = api.reader.get("/v1/players/alice/summary")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["accuracy"] == {"white": {"percent": 90.0, "games": 1}}
+    assert [swing["game"] for swing in answer.json()["largest_swings"]] == ["game0000"]
