@@ -20,40 +20,45 @@ let
   violations = lib.concatStringsSep ", " (
     lib.mapAttrsToList (name: found: "${name} ${found.version}") violated
   );
+
+  scoresheet = python.pkgs.buildPythonApplication (
+    attributes
+    // {
+      # Documentation, tests and Nix files don't make another package.
+      src = lib.sourceByRegex ../. [
+        "(app|workers|plugins)(/.*)?"
+        "pyproject.toml"
+        "README.md"
+        "LICENSE"
+      ];
+
+      # libpq by a compiled module: by ctypes its callbacks would need memory that is writable and executable.
+      dependencies = attributes.dependencies ++ python.pkgs.psycopg.optional-dependencies.c;
+
+      # checks.unit-tests runs the tests: what they need is no part of the package.
+      doCheck = false;
+      pythonImportsCheck = [
+        "app.main"
+        "workers.cli"
+        "plugins.accuracy"
+      ];
+
+      passthru = (attributes.passthru or { }) // {
+        # A Python with the application's dependencies and others: for tests.
+        environment =
+          extraPackages: python.withPackages (project.renderers.withPackages { inherit python extraPackages; });
+        # The application with the plugins of other packages: `select` takes the Python packages, and returns some.
+        withPlugins =
+          select: python.withPackages (packages: [ (packages.toPythonModule scoresheet) ] ++ select packages);
+      };
+      meta = (attributes.meta or { }) // {
+        mainProgram = "scoresheet";
+        platforms = lib.platforms.linux;
+      };
+    }
+  );
 in
 assert lib.assertMsg (
   violated == { }
 ) "scoresheet: nixpkgs carries versions that pyproject.toml does not admit: ${violations}";
-python.pkgs.buildPythonApplication (
-  attributes
-  // {
-    # Documentation, tests and Nix files don't make another package.
-    src = lib.sourceByRegex ../. [
-      "(app|workers|plugins)(/.*)?"
-      "pyproject.toml"
-      "README.md"
-      "LICENSE"
-    ];
-
-    # libpq by a compiled module: by ctypes its callbacks would need memory that is writable and executable.
-    dependencies = attributes.dependencies ++ python.pkgs.psycopg.optional-dependencies.c;
-
-    # checks.unit-tests runs the tests: what they need is no part of the package.
-    doCheck = false;
-    pythonImportsCheck = [
-      "app.main"
-      "workers.cli"
-      "plugins.accuracy"
-    ];
-
-    passthru = (attributes.passthru or { }) // {
-      # A Python with the application's dependencies and others: for tests.
-      environment =
-        extraPackages: python.withPackages (project.renderers.withPackages { inherit python extraPackages; });
-    };
-    meta = (attributes.meta or { }) // {
-      mainProgram = "scoresheet";
-      platforms = lib.platforms.linux;
-    };
-  }
-)
+scoresheet

@@ -37,6 +37,16 @@ in
       description = "The Scoresheet to run.";
     };
 
+    plugins = mkOption {
+      type = types.nullOr (types.functionTo (types.listOf types.package));
+      default = null;
+      example = literalExpression "packages: [ (packages.callPackage ./first-mistake.nix { }) ]";
+      description = ''
+        Python packages with plugins beside the built-in ones. They get the results of all games by themselves; which
+        plugins run, `settings.plugins` says (names with commas between; all, if unset).
+      '';
+    };
+
     roles = mkOption {
       type = types.listOf (
         types.enum [
