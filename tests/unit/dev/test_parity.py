@@ -10,9 +10,10 @@ import pytest
 from app.contract.games import Color
 from dev import parity
 from dev.parity import Formulas, Tally, compare, exported_games, percent
+from dev.paths import CHECKOUT
 from tests.unit.plugins.games import ONE_GAME, RAPID, RARITIES, needs_data
 
-BUNDLED = Path(__file__).parents[2] / "fakes" / "lichess" / "games" / "selfplay.ndjson"
+BUNDLED = CHECKOUT / "tests" / "fakes" / "lichess" / "games" / "selfplay.ndjson"
 
 
 def tallies(*files: Path) -> tuple[Tally, Tally]:
