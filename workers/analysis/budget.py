@@ -27,11 +27,17 @@ _STEP = 4
 """The searches between scan and reference get the reference divided by this."""
 _DOUBT_PER_HALVING = 0.008
 """How far winning chances near 0 may be from the reference's, for each time that its nodes are halved."""
+_EDGE_LABELLED = 0.7
+_EDGE_UNLABELLED = 0.3
+"""Chances, at the very edge of a threshold, that a label changes, and that a move gets one which has none or
+which the engine prefers itself: large losses are more often too large than too small."""
+_EDGE_SWING = 0.5
+"""Chance that of two swings of one size the other is the larger one."""
 _MATE_DOUBT = 0.5
 """Chance that a label for allowing or losing a mate changes with what the other position is worth."""
 _POINT = 0.8
 """What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
-_AT_STAKE = 0.48
+_AT_STAKE = 0.46
 """From so much on a position is searched deeper; tuned to a quarter of the fixed mode's nodes, or less."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
@@ -109,7 +115,7 @@ def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float
         rival = largest[-1] if abs(loss) == largest[0] else largest[0]
         stake = (
             _label_chance(starts, ply, found, doubt)
-            + _chance(abs(abs(loss) - rival), doubt)
+            + _chance(_EDGE_SWING, abs(abs(loss) - rival), doubt)
             + _POINT * slope * doubt
         )
         for at in (ply - 1, ply):
@@ -144,9 +150,9 @@ def _doubt(item: Found, reference: int) -> float:
     return _DOUBT_PER_HALVING * math.log2(reference / item.nodes) * math.sqrt(1 - chances * chances)
 
 
-def _chance(distance: float, doubt: float) -> float:
-    """Return the chance that a number lies beyond a distance, on one side, if Laplace's law holds."""
-    return 0.5 * math.exp(-distance / doubt)
+def _chance(edge: float, distance: float, doubt: float) -> float:
+    """Return a chance, `edge` at no distance, that falls with the distance by Laplace's law."""
+    return edge * math.exp(-distance / doubt)
 
 
 def _mover_sign(starts: Color, ply: int) -> int:
@@ -172,7 +178,9 @@ def _label_chance(starts: Color, ply: int, found: Sequence[Found], doubt: float)
     sign = _mover_sign(starts, ply)
     if before.cp is not None and after.cp is not None:
         loss = sign * (winning_chances(before.cp) - winning_chances(after.cp))
-        return _chance(min(abs(loss - threshold) for threshold in _THRESHOLDS), doubt)
+        labelled = loss >= _THRESHOLDS[0] and found[ply - 1].best != found[ply - 1].played
+        edge = _EDGE_LABELLED if labelled else _EDGE_UNLABELLED
+        return _chance(edge, min(abs(loss - threshold) for threshold in _THRESHOLDS), doubt)
     if after.mate == 0:
         return 0.0
     mover = Color.WHITE if sign == 1 else Color.BLACK

@@ -69,16 +69,31 @@ def test_a_quiet_game_gets_no_more_than_the_scan() -> None:
 
 
 def test_a_loss_at_a_threshold_brings_both_its_positions_to_the_reference() -> None:
-    worth = (chances(value) for value in (0.03, 0.03, -0.07, -0.07, -0.07, 0.4, 0.4))
+    worth = (chances(value) for value in (0.03, 0.03, -0.075, -0.075, -0.075, 0.4, 0.4))
     assert played_out(game(*worth)) == [SCAN, 100_000, 100_000, SCAN, SCAN, SCAN, SCAN]
 
 
 @pytest.mark.parametrize(
-    ("loss", "at_stake"), [(0.1, True), (0.15, False), (0.2, True), (0.25, False), (0.3, True)]
+    ("loss", "at_stake"), [(0.101, True), (0.15, False), (0.201, True), (0.25, False), (0.301, True)]
 )
 def test_a_label_is_at_stake_at_each_threshold_and_not_between(loss: float, at_stake: bool) -> None:
     worth = (chances(value) for value in (0.03, 0.03 + loss, 0.03 + loss, 0.97, 0.97))
-    assert bool({0, 1} & asked(game(*worth)).keys()) == at_stake
+    assert bool({0, 1} & asked(game(*worth, nodes=25_000)).keys()) == at_stake
+
+
+def test_a_label_is_sooner_lost_than_gained() -> None:
+    """So far from a threshold a labelled move is at stake, and one that just escaped the label is not."""
+    labelled, escaped = ((chances(value) for value in (0.03, 0.03, 0.03 - loss)) for loss in (0.111, 0.089))
+    rest = [chances(-0.07), chances(-0.07), chances(0.5)]
+    assert {1, 2} & asked(game(*labelled, *rest, nodes=25_000)).keys()
+    assert not {1, 2} & asked(game(*escaped, *rest, nodes=25_000)).keys()
+
+
+def test_a_move_that_the_engine_prefers_itself_is_unlabelled() -> None:
+    found = game(*(chances(value) for value in (0.03, 0.03, -0.085, -0.085, -0.085, 0.5)))
+    assert {1, 2} & asked(found).keys()
+    found[QUIET + 1] = Found(found[QUIET + 1].score, SCAN, "a2a3", "a2a3")
+    assert not {1, 2} & asked(found).keys()
 
 
 def test_neighbours_are_not_deepened_at_once() -> None:
@@ -101,9 +116,7 @@ def test_rivals_for_the_largest_swing_are_deepened() -> None:
 
 def test_in_a_decided_game_less_is_in_doubt() -> None:
     """Two moves on end lose a little more than an inaccuracy does: White's, then Black's."""
-    near, far = (
-        [chances(value) for value in (base, base, base - 0.125, base, 0.93)] for base in (0.03, 0.93)
-    )
+    near, far = ([chances(value) for value in (base, base, base - 0.14, base, 0.93)] for base in (0.03, 0.93))
     assert 2 in asked(game(*near))
     assert 2 not in asked(game(*far))
 
@@ -121,7 +134,7 @@ def test_how_bad_the_worst_move_was_must_be_known_well() -> None:
 
 def test_the_initial_position_is_never_deepened_for_a_verdict() -> None:
     """Lichess counts it as 15 centipawns, whatever it is worth."""
-    found = [Found(chances(-0.0724), SCAN, "e2e4", "a2a3")] * QUIET
+    found = [Found(chances(-0.0735), SCAN, "e2e4", "a2a3")] * QUIET
     while wanted := deepen(Color.WHITE, found, ADAPTIVE):
         found = [
             Found(item.score, wanted.get(ply, item.nodes), item.best, item.played)
