@@ -166,7 +166,7 @@ def test_a_plugin_with_absurd_wishes_fails_alone(workbench: Callable[[], Workben
     api = claimed(plugins=[{"name": "absurd", "version": 1}, GOOD])
     analyst(api, workbench(), Absurd, bad.Good).analyze("abcdefgh")
     absurd, good = api.bodies("results")[0]["results"]
-    assert absurd["error"].startswith("PluginRejected: ")
+    assert absurd["error"].startswith("BrokenContract: ")
     assert good["error"] is None
 
 

@@ -23,7 +23,7 @@ def settings(*engines: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "load_plugins", lambda: PluginRegistry([Good()]))
+    monkeypatch.setattr(preflight, "load_plugins", lambda _names: PluginRegistry([Good()]))
 
 
 def test_a_good_host_passes_and_its_engine_is_tried_once(folder: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_table_says_of_each_build_whether_it_is_used_and_why_not(folder: Pat
 
 
 def test_a_bad_plugin_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> PluginRegistry:
+    def fail(_names: object) -> PluginRegistry:
         raise PluginError("plugin 'x' has no valid version: 0")
 
     monkeypatch.setattr(preflight, "load_plugins", fail)
