@@ -54,7 +54,7 @@ def test_a_label_near_a_threshold_is_less_sure() -> None:
     assert near.judgement is far.judgement is Judgement.BLUNDER
     assert near.confidence is not None
     assert far.confidence is not None
-    assert 0.5 <= near.confidence < far.confidence <= 1
+    assert 0.25 <= near.confidence < far.confidence <= 1
 
 
 def test_without_nodes_nothing_is_said_of_the_confidence() -> None:
