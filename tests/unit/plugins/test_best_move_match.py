@@ -85,11 +85,11 @@ def test_neither_openings_nor_decided_positions_nor_recaptures_count() -> None:
 def test_an_only_move_is_no_decision() -> None:
     # The black king has one square and nothing else to move; White has many moves.
     fen = "k7/2Q5/8/8/8/8/8/K7 w - - 0 1"
-    lone = game(
-        ("c7d7", "a8b8", "d7c6", "b8a7", "c6c7", "a7a8", "c7d7", "a8b8", "d7c6", "b8a7", "c6c7", "a7a8"),
-        [0] * 13,
-        fen=fen,
+    moves = (
+        *("c7d7", "a8b8", "d7c6", "b8a7", "c6c7", "a7a8"),
+        *("c7d7", "a8b8", "d7c6", "b8a7", "c6c7", "a7a8"),
     )
+    lone = game(moves, [0] * 13, fen=fen, best=dict(enumerate(moves)))
     boards = list(lone.boards())
     forced = {ply for ply in range(8, 12) if boards[ply].legal_moves.count() == 1}
     assert forced

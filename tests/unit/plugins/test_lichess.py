@@ -12,6 +12,7 @@ from plugins.lichess import (
     game_accuracies,
     judge,
     move_accuracy,
+    threshold_distance,
     win_percent,
     winning_chances,
 )
@@ -102,6 +103,32 @@ def test_moves_are_judged_as_lichess_does(
 
 def test_the_engines_own_move_is_never_judged() -> None:
     assert judge(MoveScores(WHITE, cp(0), mate(-1), better_known=False)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "distance"),
+    [
+        (cp(0), cp(-169), 0.0015),  # 0.3015: just a blunder
+        (cp(0), cp(-54), 0.0009),  # 0.0991: not quite an inaccuracy
+        (cp(0), cp(0), 0.1),
+        (cp(0), cp(1_000), 1.0509),
+        (mate(3), cp(701), 0.0005),
+        (cp(-701), mate(-3), 0.0005),
+        (mate(3), mate(8), 2),
+        (mate(3), mate(-1), 2),
+        (mate(-3), cp(0), 2),
+        (None, cp(0), 2),
+        (cp(0), None, 2),
+    ],
+)
+@pytest.mark.parametrize("mover", [WHITE, BLACK])
+def test_the_distance_to_a_threshold_is_that_of_the_loss(
+    mover: Color, before: Score | None, after: Score | None, distance: float
+) -> None:
+    if mover is BLACK:
+        before, after = mirrored(before), mirrored(after)
+    found = threshold_distance(MoveScores(mover, before, after, better_known=True))
+    assert found == pytest.approx(distance, abs=0.0005)
 
 
 def losses(*pairs: tuple[int, int]) -> list[MoveScores]:
