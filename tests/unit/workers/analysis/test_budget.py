@@ -128,7 +128,7 @@ def test_a_mate_that_was_allowed_asks_whether_it_was_there_before() -> None:
 
 def test_how_bad_the_worst_move_was_must_be_known_well() -> None:
     """It outweighs the others in the accuracy of its side, though its label and rank are sure."""
-    worth = (chances(value) for value in (0.03, 0.03, -0.62, -0.62, -0.62))
+    worth = (chances(value) for value in (0.4, 0.4, -0.4, -0.4, -0.4))
     assert asked(game(*worth))
 
 
