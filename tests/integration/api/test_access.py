@@ -46,7 +46,7 @@ def test_every_route_is_described_or_open(api: Api) -> None:
         path = getattr(route, "path", None)
         assert path is None or path in described | OPEN, path
         assert not isinstance(route, APIRoute) or route.include_in_schema
-    assert len(ROUTES) == 26
+    assert len(ROUTES) == 28
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from app.db.migrate import head_revision
 from dev.paths import CHECKOUT
 from tests.fakes.systemd import NotifiedProcess
 from tests.integration.api.test_command_line import _empty_database, _environment, _free_port, _run
@@ -115,7 +116,7 @@ def test_it_is_ready_once_the_schema_is_there(backend: Backend, tmp_path: Path) 
     with _empty_database(backend, "unready") as database:
         environment = {**database, "SCORESHEET_API_PORT": str(_free_port()), "SCORESHEET_API_SOCKET": ""}
         with NotifiedProcess(tmp_path, _SERVE, environment, watchdog_seconds=_WATCHDOG_SECONDS) as unit:
-            unit.wait_status("there is no schema, needs 0001: scoresheet migrate")
+            unit.wait_status(f"there is no schema, needs {head_revision()}: scoresheet migrate")
             assert not unit.ready
             assert _run(environment, "migrate").returncode == 0
             unit.wait_ready()
