@@ -115,6 +115,9 @@ app.conf.update(
     # never ask for a message again (kombu 5.6.2 logs "Couldn't ack" and goes on).
     worker_enable_remote_control=True,
     worker_send_task_events=False,
+    # Celery kills a child that has not reported for work after 4 s, and the next one, for ever: on a host
+    # that is short of processor time, at its boot say, none would ever come up.
+    worker_proc_alive_timeout=60,
     # Logging is ours (see configure).
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
