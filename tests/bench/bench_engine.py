@@ -45,6 +45,7 @@ class Tally:
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    python_seconds: float = 0.0
     nodes: int = 0
     games: list[float] = field(default_factory=list)
     """Wall clock seconds of each."""
@@ -53,6 +54,7 @@ class Tally:
         """Count one game."""
         self.wall_seconds += cost.wall_seconds
         self.cpu_seconds += cost.cpu_seconds
+        self.python_seconds += cost.python_seconds
         self.nodes += cost.nodes
         self.games.append(cost.wall_seconds)
 
@@ -64,6 +66,8 @@ class Cost:
     wall_seconds: float
     cpu_seconds: float
     """Of engine and Python together: what remains comparable on a machine that has other work to do."""
+    python_seconds: float
+    """Python's part of it, during which the engine waits."""
     nodes: int
 
 
@@ -72,15 +76,18 @@ class Stopwatch:
 
     def __init__(self, engine_pid: int) -> None:
         self._stat = Path(f"/proc/{engine_pid}/stat")
-        self._wall, self._cpu = time.perf_counter(), self._processor_seconds()
+        self._wall, self._engine, self._python = self._read()
 
     def cost(self, nodes: int) -> Cost:
         """Return what was used since the start."""
-        return Cost(time.perf_counter() - self._wall, self._processor_seconds() - self._cpu, nodes)
+        wall, engine, python = self._read()
+        used = python - self._python
+        return Cost(wall - self._wall, engine - self._engine + used, used, nodes)
 
-    def _processor_seconds(self) -> float:
+    def _read(self) -> tuple[float, float, float]:
         user, system = self._stat.read_text().rpartition(")")[2].split()[11:13]
-        return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        engine = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), engine, time.process_time()
 
 
 def read_games(path: Path, count: int) -> Iterator[AnalysisClaim]:
@@ -195,6 +202,7 @@ def main() -> None:
             f"bare {bare_seconds / len(ours.games):.2f}  nodes/s: worker {ours.nodes / worker_seconds:,.0f}, "
             f"bare {ours.nodes / bare_seconds:,.0f}  efficiency {bare_seconds / worker_seconds:.3f}"
         )
+    print(f"Python's share of the worker's processor time: {ours.python_seconds / ours.cpu_seconds:.3f}")
 
 
 if __name__ == "__main__":

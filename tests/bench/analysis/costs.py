@@ -33,11 +33,6 @@ class BuildSpeed:
     worker: Tally
     bare: Tally
 
-    @property
-    def efficiency(self) -> float:
-        """Nodes per second of processor time through the worker, over those of the bare engine."""
-        return self.bare.cpu_seconds / self.worker.cpu_seconds
-
 
 @dataclass(frozen=True, slots=True)
 class Reuse:

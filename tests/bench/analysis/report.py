@@ -91,14 +91,16 @@ def speeds_text(speeds: Sequence[BuildSpeed], nodes: int) -> str:
     lines = [
         f"{games} games, {nodes:,} nodes a position; per second of processor time, Python's included.",
         "",
-        "| build | bare engine, nodes/s | through the worker | efficiency | by the wall clock |",
-        "|---|---:|---:|---:|---:|",
+        "| build | bare engine, nodes/s | worker | efficiency | by the wall clock | Python's share |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for build in speeds:
-        wall = build.bare.wall_seconds / build.worker.wall_seconds
+        worker, bare = build.worker, build.bare
         lines.append(
-            f"| {build.name} | {build.bare.nodes / build.bare.cpu_seconds:,.0f} | "
-            f"{build.worker.nodes / build.worker.cpu_seconds:,.0f} | {build.efficiency:.3f} | {wall:.3f} |"
+            f"| {build.name} | {bare.nodes / bare.cpu_seconds:,.0f} | "
+            f"{worker.nodes / worker.cpu_seconds:,.0f} | "
+            f"{bare.cpu_seconds / worker.cpu_seconds:.3f} | {bare.wall_seconds / worker.wall_seconds:.3f} | "
+            f"{100 * worker.python_seconds / worker.cpu_seconds:.1f} % |"
         )
     return "\n".join(lines) + "\n"
 
