@@ -83,9 +83,10 @@ def _costs(
     reference = max(options.references)
     claims = history(options.history, options.history_games)
     some = claims[:: max(1, len(claims) // options.speed_games)][: options.speed_games]
-    measured = [*speeds(engines, some, reference, options.hash_mb)]
+    nodes = options.speed_nodes or reference
+    measured = [*speeds(engines, some, nodes, options.hash_mb)]
     yield "## The worker beside the bare engine\n"
-    yield report.speeds_text(measured, reference)
+    yield report.speeds_text(measured, nodes)
     yield "## A history of games\n"
     speed = max(build.worker.nodes / build.worker.cpu_seconds for build in measured)
     modes = {name: fidelity.row(name, reference).nodes for name in ("fixed", "adaptive")}
@@ -108,6 +109,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--history", type=Path, default=Path(_BUNDLED), help="NDJSON; default: %(default)s")
     parser.add_argument("--history-games", type=int, default=1_000, metavar="N", help="default: %(default)s")
     parser.add_argument("--speed-games", type=int, default=2, metavar="N", help="default: %(default)s")
+    parser.add_argument("--speed-nodes", type=int, metavar="NODES", help="default: the highest reference")
     parser.add_argument("--slots", type=int, default=1, help="engines that search at once (default: 1)")
     parser.add_argument("--folder", type=Path, default=STATE / "bench/analysis", help="default: %(default)s")
     return parser.parse_args(arguments)
