@@ -138,6 +138,8 @@ def plot(result: Table, path: Path) -> None:
             values = [_value(row, measure) for row in rows]
             axis.plot([row.nodes for row in rows], values, style, color=color, label=_NAMES[name])
         axis.set_xscale("log")
+        axis.set_xticks([], minor=True)
+        axis.set_xticks(result.plan.fixed, labels=[f"{nodes:,}" for nodes in result.plan.fixed])
         axis.set_title(title if measure == "accuracy_error" else f"{title}, %")
         axis.grid(visible=True, alpha=0.3)
     for axis in axes[1]:
