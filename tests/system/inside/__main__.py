@@ -45,7 +45,6 @@ _JOURNAL_DISK: Final = Path("/dev/vdc")
 def main() -> int:
     """Run all checks, print a line for each; 0 only if all passed."""
     situation = Situation()
-    situation.status.start()
     passed = failed = 0
     for number, (name, check) in enumerate((*_ESSENTIAL, *_CHECKS)):
         if _passes(name, check, situation):

@@ -18,7 +18,9 @@ ANALYSIS_SLICE: Final = "scoresheet-analysis.slice"
 
 LIMIT_SECONDS: Final = 480.0
 """What anything may take on a machine that is emulated; what passes does not wait that long."""
-_POLL_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 1.0
+_POLL_UNITS_SECONDS: Final = 4.0
+"""To start a program takes half a second of an emulated processor, which those that are waited for need."""
 _COMMAND_SECONDS: Final = 300
 
 
@@ -32,12 +34,17 @@ def expect(condition: object, reason: str) -> None:
         raise CheckFailedError(reason)
 
 
-def wait_until(condition: Callable[[], T], what: str, limit_seconds: float = LIMIT_SECONDS) -> T:
+def wait_until(
+    condition: Callable[[], T],
+    what: str,
+    limit_seconds: float = LIMIT_SECONDS,
+    poll_seconds: float = _POLL_SECONDS,
+) -> T:
     """Return the condition's first true value; fail after the limit with what was waited for."""
     deadline = time.monotonic() + limit_seconds
     while not (value := condition()):
         expect(time.monotonic() < deadline, f"after {limit_seconds:.0f} s in vain: {what}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll_seconds)
     return value
 
 
@@ -79,7 +86,7 @@ def wait_ready(units: Iterable[str] = UNITS, *, instead_of: dict[str, int] | Non
         return not waiting
 
     try:
-        wait_until(all_ready, "units are ready")
+        wait_until(all_ready, "units are ready", poll_seconds=_POLL_UNITS_SECONDS)
     except CheckFailedError:
         states = show(sorted(waiting), "ActiveState", "SubState", "StatusText", "Result")
         told = "; ".join(f"{unit}: {' '.join(of.values())}" for unit, of in states.items())

@@ -77,6 +77,7 @@ def ingest(situation: Situation) -> str:
     situation.api.token = token.strip()
     situation.secrets += [token.strip(), _WORKER_TOKEN.read_text().strip()]
     situation.lichess.start()
+    situation.status.start()
     began = time.monotonic()
     situation.lichess.follow(OWNER)
     situation.lichess.wait_whole(OWNER)

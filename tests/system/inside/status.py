@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.system.inside.host import UNITS, CheckFailedError, expect, short, show
 
-_EVERY_SECONDS: Final = 1.5
+_EVERY_SECONDS: Final = 6.0
 _DURATION: Final = r"[\d,]+ (s|min|h|d)( \d+ (min|h))?"
 _SAID: Final[Mapping[str, str]] = {
     "scoresheet-api.service": r"serving: [\d.]+ requests/s, \d+ under way",
