@@ -22,6 +22,7 @@ from app.contract.analyses import (
 from app.contract.positions import EngineIdentity, EvaluationSource
 from dev.binaries import find_binaries
 from tests.chaos.analyses import (
+    BUILT_IN,
     CONSUMER,
     RIVALS,
     Bench,
@@ -94,7 +95,7 @@ def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench, seed: 
     bench.wait_settled()
     bench.check_whole()
     undisturbed = bench.dump()
-    assert len(undisturbed[1]) == 2 * len(games)
+    assert len(undisturbed[1]) == len(BUILT_IN) * len(games)
 
     bench.reset()
     bench.put(games[::-1])

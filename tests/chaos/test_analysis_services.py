@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos.analyses import (
     BEAT,
+    BUILT_IN,
     CONSUMER,
     PRODUCER,
     RIVALS,
@@ -46,7 +47,7 @@ def undisturbed(running: Bench) -> Rows:
 
 @pytest.fixture
 def bench(running: Bench, undisturbed: Rows) -> Bench:
-    assert len(undisturbed[1]) == 2 * len(GAMES)
+    assert len(undisturbed[1]) == len(BUILT_IN) * len(GAMES)
     running.reset()
     return running
 
