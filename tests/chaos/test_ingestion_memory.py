@@ -29,7 +29,7 @@ def test_a_history_of_20000_games_streams_through_in_constant_memory(system: Sys
             sizes_kib.append((seen, _resident_kib(child)))
             return bool(seen == _GAMES)
 
-        system.wait_until(streamed, "the whole history was seen")
+        system.wait_until(streamed, "the whole history was seen", timeout_seconds=600)
         client.delete("db_queue")
     assert len(system.lichess.requests) == 1
     warm_kib = next(size for seen, size in sizes_kib if seen >= _WARM_AFTER_GAMES)
