@@ -1,6 +1,7 @@
 """Is the schema what the models say, and how does it get there?"""
 
 import functools
+import time
 from pathlib import Path
 
 import sqlalchemy
@@ -18,6 +19,7 @@ from app.settings import Settings
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_KEY = 0x5C0E5EE7
 """Of the advisory lock that lets one migration run at a time."""
+_LOCK_POLL_SECONDS = 0.2
 LOCK_TIMEOUT = "5s"
 """A migration that cannot have its table lock fails, rather than queue up all traffic behind it."""
 
@@ -42,7 +44,7 @@ def head_revision() -> str:
 def migrate(settings: Settings) -> str:
     """Bring the database to the newest revision and return it; waits for a migration that runs already."""
     with _connect(settings) as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+        _wait_for_lock(connection)
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text("SET transaction_timeout = 0"))
@@ -50,6 +52,18 @@ def migrate(settings: Settings) -> str:
         command.upgrade(_config(connection), "head")
         connection.commit()
     return head_revision()
+
+
+def _wait_for_lock(connection: Connection) -> None:
+    """Ask until the lock is ours, each time in a transaction of its own.
+
+    One long `pg_advisory_lock` holds a snapshot, for which the other migration's CREATE INDEX CONCURRENTLY
+    waits: a deadlock.
+    """
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}):
+        connection.commit()
+        time.sleep(_LOCK_POLL_SECONDS)
+    connection.commit()
 
 
 def differences(settings: Settings) -> list[str]:
