@@ -32,7 +32,8 @@ in
         '';
         default_pool_size = lib.mkDefault 16;
         max_client_conn = lib.mkDefault 200;
-        query_wait_timeout = 15;
+        # Less than the 15 s that a worker waits for an answer: it shall hear 503, not silence.
+        query_wait_timeout = 8;
         # The API has its statements planned once a connection.
         max_prepared_statements = lib.mkDefault 200;
         idle_transaction_timeout = 30;
