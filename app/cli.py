@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import server
 from app import settings as app_settings
 from app.access import repository as tokens
 from app.access.service import Scope, new_secret, put_token, revoke_token
@@ -23,7 +22,6 @@ from app.errors import AppError
 from app.kit.environment import EX_CONFIG, ConfigurationError
 from app.kit.logging import configure_logging
 from app.kit.secret_file import SecretFileError, read_secret
-from app.main import create_app
 from app.settings import Settings
 
 _LOG = structlog.get_logger(__name__)
@@ -97,7 +95,11 @@ def _ask_workers(arguments: Sequence[str]) -> int:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    return server.serve(create_app(settings), settings)
+    # Not for all commands: FastAPI takes longer to load than a migration to run.
+    from app import main as application  # noqa: PLC0415
+    from app import server  # noqa: PLC0415
+
+    return server.serve(application.create_app(settings), settings)
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:

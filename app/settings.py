@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends, Request
 from pydantic import Field, SecretStr, field_validator
 
 from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
@@ -63,12 +62,3 @@ class Settings(RoleSettings):
 def load() -> Settings:
     """Return the settings of this process, or raise ConfigurationError."""
     return load_settings(Settings, SETTING_NAMES)
-
-
-def settings_of(request: Request) -> Settings:
-    """Return the settings of the running application."""
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-SettingsDependency = Annotated[Settings, Depends(settings_of)]

@@ -7,7 +7,6 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.access.service import Scope
-from app.db.session import SessionDependency
 from app.errors import Forbidden, Unauthenticated
 
 _BEARER = HTTPBearer(
@@ -20,12 +19,11 @@ def require(scope: Scope) -> Callable[..., Awaitable[None]]:
 
     async def check_scope(
         request: Request,
-        session: SessionDependency,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> None:
         if credentials is None:
             raise Unauthenticated("a bearer token is needed: Authorization: Bearer …")
-        scopes = await request.app.state.tokens.scopes_of(session, credentials.credentials)
+        scopes = await request.app.state.tokens.scopes_of(request.app.state.sessions, credentials.credentials)
         if scopes is None:
             raise Unauthenticated("the token is unknown or has expired")
         if scope not in scopes:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.access import repository
 from app.db.models import ApiToken
@@ -37,14 +37,20 @@ class TokenCache:
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[float, frozenset[Scope]]] = {}
 
-    async def scopes_of(self, session: AsyncSession, token: str) -> frozenset[Scope] | None:
-        """Return what the token allows, or None where it is unknown or has expired."""
+    async def scopes_of(
+        self, sessions: async_sessionmaker[AsyncSession], token: str
+    ) -> frozenset[Scope] | None:
+        """Return what the token allows, or None where it is unknown or has expired.
+
+        In a session of its own, so that a request holds no connection before it needs one.
+        """
         digest = token_hash(token)
         now = time.monotonic()
         cached = self._known.get(digest)
         if cached is not None and cached[0] > now:
             return cached[1]
-        found = await repository.scopes_of(session, digest)
+        async with sessions() as session:
+            found = await repository.scopes_of(session, digest)
         if found is None:
             self._known.pop(digest, None)
             return None

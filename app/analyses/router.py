@@ -27,11 +27,10 @@ from app.contract.analyses import (
 from app.contract.names import TaskName
 from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import BigInt, GameId, UtcDatetime
-from app.db.session import SessionDependency
+from app.dependencies import SessionDependency, SettingsDependency
 from app.json_route import StrictJsonRoute
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
-from app.settings import SettingsDependency
 
 _KEY = TypeAdapter(tuple[UtcDatetime, BigInt])
 _WRITE = [Depends(require(Scope.WRITE))]

@@ -11,7 +11,7 @@ from app.access.service import Scope
 from app.contract.analyses import AnalysisState
 from app.contract.games import Color, GameResult
 from app.contract.wire import BigInt, GameId, Text, Username, UtcDatetime
-from app.db.session import SessionDependency
+from app.dependencies import SessionDependency
 from app.errors import InvalidInput
 from app.games import repository, service, views
 from app.games.repository import GameFilter

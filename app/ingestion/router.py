@@ -23,14 +23,13 @@ from app.contract.ingestion import (
 from app.contract.names import TaskName
 from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import PositiveBigInt, Text, Username
-from app.db.session import SessionDependency
+from app.dependencies import EngineDependency, SessionDependency, SettingsDependency
 from app.ingestion import intake, ledger, repository, service
 from app.ingestion.views import RefusalView, RunView
 from app.json_route import StrictJsonRoute
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service as players
-from app.settings import SettingsDependency
 
 _RUN_KEY = TypeAdapter(PositiveBigInt)
 _REFUSAL_KEY = TypeAdapter(Text)
@@ -132,6 +131,6 @@ async def finish(
 
 
 @worker_router.post("/observations")
-async def take_in(session: SessionDependency, body: Observations) -> StoreAnswer:
+async def take_in(engine: EngineDependency, session: SessionDependency, body: Observations) -> StoreAnswer:
     """Store games, or record why they can't be."""
-    return await intake.take_in(session, body.observations)
+    return await intake.take_in(engine, session, body.observations)

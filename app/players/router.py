@@ -11,7 +11,7 @@ from app.broker import Broker, broker_of
 from app.contract.names import TaskName
 from app.contract.players import PlayerView
 from app.contract.wire import Text, Username
-from app.db.session import SessionDependency
+from app.dependencies import SessionDependency
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service

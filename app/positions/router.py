@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends, status
 from app.access.dependencies import require
 from app.access.service import Scope
 from app.contract.positions import EvaluationBatch
-from app.db.session import SessionDependency
+from app.dependencies import SessionDependency
 from app.json_route import StrictJsonRoute
 from app.positions import repository
 

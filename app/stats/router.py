@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends
 from app.access.dependencies import require
 from app.access.service import Scope
 from app.contract.wire import Username
-from app.db.session import SessionDependency
+from app.dependencies import SessionDependency
 from app.stats import service
 
 router = APIRouter(prefix="/v1/players", tags=["players"], dependencies=[Depends(require(Scope.READ))])

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from app.contract.names import QueueName
+from app.db import session
 from dev.postgres.cluster import DATABASE
 from dev.services import POOL_ADMIN, POOL_PORT
 from tests.integration.api.driver import Ledger, make_game, observe
@@ -73,6 +74,19 @@ def test_a_killed_database_loses_nothing_that_was_acknowledged(api: Api, service
     wait_until(lambda: api.reader.get("/v1/players").is_success, "the database is found again")
     assert set(acknowledged) <= set(ledger.manifest())
     assert len(acknowledged) >= 10
+
+
+def test_a_pool_of_connections_that_was_lost_while_idle_costs_no_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_IDLE_SECONDS", 0.0)  # the restart is quicker than what counts as idle
+    Ledger(api).track()
+    with ThreadPoolExecutor(4) as clients:
+        assert all(clients.map(lambda _: api.reader.get("/v1/players").is_success, range(40)))
+    api.backend.stack.stop("pgbouncer")
+    api.backend.stack.start(["pgbouncer"])
+    api.backend.stack.wait_ready("pgbouncer")
+    assert [api.reader.get("/v1/players").status_code for _ in range(8)] == [200] * 8
 
 
 def test_a_schema_that_is_not_the_codes_is_not_ready(api: Api) -> None:
