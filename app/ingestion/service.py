@@ -103,6 +103,7 @@ async def _ids_to_fetch(
     consumers_seen_at = await ledger.last_settled_at(session) if tried_out else None
     for hole in holes:
         if hole.attempts >= HOLE_ATTEMPTS and _is_hopeless(hole, consumers_seen_at):
+            code = "never_processed" if hole.refusal_detail is None else "vanished"
             await ledger.settle_refused(
                 session,
                 player.id,
@@ -112,12 +113,12 @@ async def _ids_to_fetch(
                     "run_id": hole.run_id,
                     "line": hole.line,
                 },
-                code="never_processed" if hole.refusal_detail is None else "vanished",
+                code=code,
                 detail=hole.refusal_detail
                 or f"sent to the consumers {hole.attempts + 1} times, never stored nor refused",
                 raw=hole.raw or "",
             )
-            _LOG.error("game_refused", player=player.username, game=hole.source_id)
+            _LOG.error("game_refused", player=player.username, game=hole.source_id, code=code)
             continue
         hole.attempts += 1
         wait = timedelta(seconds=settings.hole_after_seconds) * 2 ** min(hole.attempts, 16)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.analyses import repository as analyses
 from app.analyses.service import first_state
@@ -28,7 +28,7 @@ class Stored(NamedTuple):
     """Inserted, or different from before."""
 
 
-async def put(session: AsyncSession, observation: Observation, record: GameRecord) -> Stored | None:
+async def put(connection: AsyncConnection, observation: Observation, record: GameRecord) -> Stored | None:
     """Store a game, enter it for analysis where it is finished, settle it in its player's manifest.
 
     Returns None where a later observation is stored already: then it is settled all the same. Idempotent;
@@ -44,7 +44,6 @@ async def put(session: AsyncSession, observation: Observation, record: GameRecor
         "run_id": observation.run_id,
         "line": observation.line,
     }
-    connection = await session.connection()
     try:
         row = (await connection.execute(_PUT, parameters)).one_or_none()
     except IntegrityError as error:
