@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from app.contract.names import QueueName
-from app.kit.environment import EX_CONFIG, ConfigurationError
+from app.kit.environment import EX_CONFIG, ConfigurationError, NotNowError
 from workers.settings import Role, Settings, get_settings
 
 
@@ -43,7 +43,10 @@ _COMMANDS: Final = ("check", "engine")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one role until it is stopped; returns the exit status, 78 if the configuration is wrong."""
+    """Run one role until it is stopped.
+
+    Returns the exit status: 78 if the configuration is wrong, 75 if another start may find it right.
+    """
     arguments = sys.argv[1:] if argv is None else list(argv)
     if arguments[:1] == ["plugin"]:
         from workers import plugin_cli  # noqa: PLC0415  no role loads the test kit
@@ -57,9 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _show_engines(settings)
         for role in roles:
             _check(role, settings)
-    except ConfigurationError as error:
+    except (ConfigurationError, NotNowError) as error:
         print(f"scoresheet-worker {command}: {error}", file=sys.stderr)  # noqa: T201  logging is not set up yet
-        return EX_CONFIG
+        # systemd does not try again after the former.
+        return EX_CONFIG if isinstance(error, ConfigurationError) else os.EX_TEMPFAIL
     if command == "check":
         return os.EX_OK
     role = roles[0]

@@ -15,6 +15,10 @@ EX_CONFIG = 78
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
+class NotNowError(Exception):
+    """What a program needs did not answer in time; another start may be luckier. The message is one line."""
+
+
 class ConfigurationError(Exception):
     """The configuration is wrong; the message is one line and names the variable."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import chess
 
 from app.contract.positions import EngineIdentity, Evaluation
-from workers.analysis.engine import Engine, EngineError, EngineOptions
+from workers.analysis.engine import Engine, EngineError, EngineOptions, EngineTimeout
 
 _PROBES = (
     chess.STARTING_FEN,
@@ -43,6 +43,8 @@ class EngineBuild:
     """Of processor time; None where it was not measured."""
     fault: str = ""
     """Why it is not used; empty where it could be."""
+    too_slow: bool = False
+    """Whether the fault is that it did not answer in time, which may be the host's."""
     found: Sequence[Evaluation] = field(default=(), repr=False)
     """What it found at the probes, as far as it was asked."""
 
@@ -97,7 +99,7 @@ async def _tried(options: EngineOptions, probes: Sequence[str], nodes: int) -> E
         finally:
             await engine.close()
     except EngineError as error:
-        return replace(build, fault=str(error))
+        return replace(build, fault=str(error), too_slow=isinstance(error, EngineTimeout))
     speed = sum(item.nodes for item in found) / max(spent, _TICK_SECONDS) if len(probes) > 1 else None
     return replace(build, found=tuple(found), nodes_per_second=speed)
 

@@ -5,15 +5,19 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
-from app.kit.environment import ConfigurationError
+from app.kit.environment import ConfigurationError, NotNowError
 from workers.analysis.engine import EngineOptions
 from workers.analysis.engine_builds import EngineBuild, fastest, installed, try_builds
 from workers.analysis.plugin_registry import PluginError, PluginRegistry, load_plugins
 from workers.settings import Settings
 
+_PATIENCE_SECONDS = 60.0
+"""For an engine's first answer. A host that boots, or whose analysis has used up its share of the processor,
+needs a multiple of a free one's 0.3 s."""
+
 
 def check(settings: Settings) -> None:
-    """Raise ConfigurationError, one line, if a plugin can't be loaded or no engine plays."""
+    """Raise ConfigurationError, one line, if a plugin can't be loaded or no engine plays, or NotNowError."""
     plugins(settings)
     engine_options(settings)
 
@@ -30,16 +34,21 @@ def plugins(settings: Settings) -> PluginRegistry:
 @functools.cache
 def builds(settings: Settings) -> list[EngineBuild]:
     """Return the installed builds of the engine, tried. Forked processes inherit the answer."""
-    return asyncio.run(try_builds(installed(settings.engine_path), _options(settings)))
+    patient = replace(_options(settings), patience_seconds=_PATIENCE_SECONDS)
+    return asyncio.run(try_builds(installed(settings.engine_path), patient))
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    """Return how to run the fastest build that works, or raise ConfigurationError."""
+    """Return how to run the fastest build that works.
+
+    Raises ConfigurationError if none does, NotNowError if one may yet.
+    """
     tried = builds(settings)
     best = fastest(tried)
     if best is None:
         faults = "; ".join(f"{build.path}: {build.fault}" for build in tried)
-        raise ConfigurationError(f"SCORESHEET_ENGINE_PATH: no engine works: {faults or 'none is named'}")
+        kind = NotNowError if any(build.too_slow for build in tried) else ConfigurationError
+        raise kind(f"SCORESHEET_ENGINE_PATH: no engine works: {faults or 'none is named'}")
     return replace(_options(settings), path=best.path)
 
 

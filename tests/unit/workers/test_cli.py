@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kit.environment import PREFIX
+from app.kit.environment import PREFIX, NotNowError
 from workers import cli
 from workers.analysis import preflight
 from workers.analysis.plugin_registry import load_plugins
@@ -73,6 +73,17 @@ def test_the_engine_matters_to_the_analysis_roles_alone(
     assert cli.main(["analysis-consumer"]) == 78
     assert started == [Role.CONSUMER]
     assert "/nowhere/stockfish" in capsys.readouterr().err
+
+
+def test_a_host_that_is_too_busy_now_is_no_wrong_configuration(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def busy(_: Settings) -> None:
+        raise NotNowError("no answer in 60 s")
+
+    environment.setattr(preflight, "check", busy)
+    assert cli.main(["analysis-consumer"]) == 75  # which systemd tries again
+    assert capsys.readouterr().err == "scoresheet-worker analysis-consumer: no answer in 60 s\n"
 
 
 def test_a_plugin_that_is_not_installed_is_a_wrong_configuration(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kit.environment import ConfigurationError
+from app.kit.environment import ConfigurationError, NotNowError
 from tests.fakes import engine as fake
 from tests.fakes.engine import Fault
 from tests.unit.workers.analysis.bad_plugins import Good
@@ -50,6 +50,14 @@ def test_a_bad_engine_is_named_with_its_setting(folder: Path, fault: Fault, word
     assert message.startswith(f"SCORESHEET_ENGINE_PATH: no engine works: {folder / 'engine'}: ")
     assert words in message
     assert "\n" not in message
+
+
+def test_an_engine_that_is_slow_to_answer_is_no_wrong_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_PATIENCE_SECONDS", 0.3)
+    with pytest.raises(NotNowError, match=r"SCORESHEET_ENGINE_PATH: no engine works: .*no answer in"):
+        preflight.check(settings(fake.install(folder, Fault.HANG_ON_GO)))
 
 
 def test_a_missing_engine_is_named(tmp_path: Path) -> None:
