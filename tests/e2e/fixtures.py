@@ -36,8 +36,9 @@ def system_on_fresh_state(**options: Any) -> Iterator[System]:
 
 
 def assert_nothing_left(folder: Path, system: System) -> None:
-    """Fail if a process outlived the system, had to be killed, or wrote a secret down."""
+    """Fail if a process outlived the system, had to be killed, told a secret, or no cause of an error."""
     assert processes_of(folder) == []
     assert [report for report in system.reports if report.startswith("killed what did not stop")] == []
     assert "with SIGKILL" not in system.stack.log_path("supervisord").read_text(), "a stop took too long"
     assert system.secrets_written() == []
+    assert system.errors_without_cause() == []

@@ -10,7 +10,9 @@ what was asked; `system.rows(...)` looks into PostgreSQL past the API.
 """
 
 import base64
+import contextlib
 import itertools
+import json
 import os
 import secrets
 import signal
@@ -314,7 +316,21 @@ class System:
             if any(needle in file.read_bytes() for needle in needles)
         ]
 
+    def errors_without_cause(self) -> list[str]:
+        """Return what one of our programs logged as an error without saying what caused it."""
+        found = []
+        for file in self.services.state.logs.iterdir():
+            for line in file.read_text(errors="replace").splitlines():
+                with contextlib.suppress(ValueError):  # other programs' lines are no JSON
+                    entry = json.loads(line)
+                    told = isinstance(entry, dict) and entry.get("level") in {"error", "critical"}
+                    if told and not any(entry.get(key) for key in _CAUSES):
+                        found.append(f"{file.name}: {line[:300]}")
+        return found
 
+
+_CAUSES: Final = ("exception", "error", "reason", "detail", "code")
+"""Where a log line of ours says what went wrong."""
 _ONCE: Final = ("migrate", "worker-token", "owner-token")
 _PLAYERS: Final = """
     SELECT username, tracked, state, state_detail, failures, backfilling, seen_until, next_sync_at - now(),
