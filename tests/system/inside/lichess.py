@@ -11,6 +11,8 @@ _GAMES: Final = Path("tests/fakes/lichess/games/selfplay.ndjson")
 _PORT: Final = 8090
 _GAMES_A_SECOND: Final = 4
 """So slow that systemd hears of the fetch while it is under way."""
+_COPIES: Final = 12
+"""Enough for something to be under way; all have to be analysed in the end, by an engine that is emulated."""
 OWNER: Final = "scoresheet-demo"
 """Who plays in all bundled games."""
 _ANALYSED: Final = {"standard", "chess960", "fromPosition"}
@@ -35,8 +37,8 @@ class Lichess:
         wait_until(lambda: self.control.json_or_none("/_control/requests"), "the fake Lichess answers")
 
     def add(self, player: str) -> None:
-        """Open an account with copies of the bundled games, and follow it."""
-        copies = json.loads(json.dumps(self.players[OWNER]))
+        """Open an account with copies of some bundled games, and follow it."""
+        copies = json.loads(json.dumps(self.players[OWNER][:_COPIES]))
         for number, game in enumerate(copies):
             game["id"] = f"{player[:5]:x<5}{number:03}"
             game.pop("fullId", None)
