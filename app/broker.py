@@ -69,7 +69,7 @@ class Broker:
             return True
 
 
-def broker_of(request: Request) -> Broker:
+async def broker_of(request: Request) -> Broker:
     """Return the broker of the running application (a dependency)."""
     broker: Broker = request.app.state.broker
     return broker

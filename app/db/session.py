@@ -1,7 +1,6 @@
 """How is the database reached?"""
 
 import time
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from psycopg import capabilities
@@ -9,7 +8,6 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -73,9 +71,9 @@ def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-def single_statements(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]:
-    """Return a connection on which each statement is a transaction of its own.
+def single_statements(engine: AsyncEngine) -> AsyncEngine:
+    """Return the engine as one on which each statement is a transaction of its own.
 
     For a request of one statement: it saves the round trips of BEGIN and COMMIT.
     """
-    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+    return engine.execution_options(isolation_level="AUTOCOMMIT")

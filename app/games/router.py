@@ -25,7 +25,7 @@ _PARAMETERS = {field.name for field in fields(GameFilter)} | {"after", "limit"}
 router = APIRouter(prefix="/v1/games", tags=["games"], dependencies=[Depends(require(Scope.READ))])
 
 
-def game_filter(  # noqa: PLR0917  each further argument is a query parameter
+async def game_filter(  # noqa: PLR0917  each further argument is a query parameter
     request: Request,
     player: Username | None = None,
     color: Annotated[Color | None, Query(description="The player's.")] = None,
