@@ -23,8 +23,10 @@ Nodes = Annotated[int, Field(ge=1, le=10**12)]
 """Budget of one position, in nodes searched."""
 Lines = Annotated[int, Field(ge=1, le=500)]
 """How many of the best moves a search looked for (UCI's MultiPV)."""
+MAX_LINE_PLIES = 64
+"""Plies of a best line that are kept."""
 BestLine = Annotated[
-    list[Annotated[str, Field(pattern=r"^[a-h][1-8][a-h][1-8][qrbnk]?$")]], Field(max_length=64)
+    list[Annotated[str, Field(pattern=r"^[a-h][1-8][a-h][1-8][qrbnk]?$")]], Field(max_length=MAX_LINE_PLIES)
 ]
 """A line in UCI notation, best move first."""
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import chess
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.analyses import BudgetMode
+from app.contract.borrowing import Searched, best_line, lenders
 from app.contract.games import LichessEvaluation
 from app.contract.positions import EngineIdentity, Score, exact_score
 from app.db.models import Game, GameAnalysis, GameMoves
@@ -117,7 +119,24 @@ async def _worth(
             continue
         item = found.get((key, board.halfmove_clock, nodes))
         worth.append(None if item is None else _Worth(item.score, nodes, item.pv))
-    return worth
+    return _borrowed(worth, moves.uci) if analysis.mode is BudgetMode.ADAPTIVE else worth
+
+
+def _borrowed(worth: list[_Worth | None], uci: list[str]) -> list[_Worth | None]:
+    """Return what the plugins were given: of two neighbours, what the deeper search found for both."""
+    searched = [
+        Searched(0, mate=False, best=None, played=move)
+        if item is None
+        else Searched(item.nodes, item.score.mate is not None, next(iter(item.best_line), None), move)
+        for item, move in zip(worth, [*uci, None], strict=True)
+    ]
+    borrowed = [*worth]
+    for ply, lender in enumerate(lenders(searched)):
+        own, other = worth[ply], worth[lender]
+        if lender != ply and own is not None and other is not None:
+            line = best_line(own.best_line, other.best_line, searched[ply].played, from_before=lender < ply)
+            borrowed[ply] = _Worth(other.score, other.nodes, line)
+    return borrowed
 
 
 def _boards(game: Game, uci: list[str]) -> Iterator[chess.Board]:

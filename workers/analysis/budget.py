@@ -19,25 +19,29 @@ from app.contract.games import Color
 from app.contract.positions import Score
 from plugins.lichess import INITIAL, MoveScores, capped_cp, judge, move_accuracy, winning_chances
 
-_SCAN = 16
+_SCAN = 32
 """The scan gets the reference divided by this, …"""
-_SCAN_NODES_MIN = 1_000
+_SCAN_NODES_MIN = 1_500
 """… but at least so many nodes: below, even the best move is often a guess."""
-_STEP = 4
+_STEP = 8
 """The searches between scan and reference get the reference divided by this."""
 _DOUBT_PER_HALVING = 0.008
 """How far winning chances near 0 may be from the reference's, for each time that its nodes are halved."""
 _EDGE_LABELLED = 0.7
-_EDGE_UNLABELLED = 0.3
-"""Chances, at the very edge of a threshold, that a label changes, and that a move gets one which has none or
-which the engine prefers itself: large losses are more often too large than too small."""
-_EDGE_SWING = 0.5
+_EDGE_UNLABELLED = 0.1
+_EDGE_BEST = 0.02
+"""Chances, at the very edge of a threshold, that a label changes, that a move without one gets one, and that
+one does which the engine prefers itself: large losses are more often too large than too small."""
+_REACH_LABELLED = 1.8
+_REACH_BEST = 2.0
+"""Over how many doubts the first and the last of these fall; the second falls over one."""
+_EDGE_SWING = 0.8
 """Chance that of two swings of one size the other is the larger one."""
 _MATE_DOUBT = 0.5
 """Chance that a label for allowing or losing a mate changes with what the other position is worth."""
 _POINT = 0.8
 """What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
-_AT_STAKE = 0.5
+_AT_STAKE = 0.6
 """From so much on a position is searched deeper; tuned to less than a quarter of the fixed mode's nodes."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
@@ -178,9 +182,13 @@ def _label_chance(starts: Color, ply: int, found: Sequence[Found], doubt: float)
     sign = _mover_sign(starts, ply)
     if before.cp is not None and after.cp is not None:
         loss = sign * (winning_chances(before.cp) - winning_chances(after.cp))
-        labelled = loss >= _THRESHOLDS[0] and found[ply - 1].best != found[ply - 1].played
-        edge = _EDGE_LABELLED if labelled else _EDGE_UNLABELLED
-        return _chance(edge, min(abs(loss - threshold) for threshold in _THRESHOLDS), doubt)
+        distance = min(abs(loss - threshold) for threshold in _THRESHOLDS)
+        if found[ply - 1].best == found[ply - 1].played:
+            return _chance(_EDGE_BEST, distance, _REACH_BEST * doubt)
+        if loss < _THRESHOLDS[0]:
+            return _chance(_EDGE_UNLABELLED, distance, doubt)
+        # Flat at first, unlike the others: a label within a doubt of the threshold is as open as one at it.
+        return _EDGE_LABELLED * math.exp(-((distance / (_REACH_LABELLED * doubt)) ** 2))
     if after.mate == 0:
         return 0.0
     mover = Color.WHITE if sign == 1 else Color.BLACK

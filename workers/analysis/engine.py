@@ -23,13 +23,18 @@ import chess
 import chess.engine
 from pydantic import ValidationError
 
-from app.contract.positions import EngineIdentity, Evaluation, FurtherLine, Score, position_key
+from app.contract.positions import (
+    MAX_LINE_PLIES,
+    EngineIdentity,
+    Evaluation,
+    FurtherLine,
+    Score,
+    position_key,
+)
 from workers.analysis import engine_process
 from workers.analysis.memory import oom_kills
 from workers.analysis.position import searchable
 
-PV_LIMIT = 64
-"""Plies of the best line that are kept (`Evaluation.pv`)."""
 _HINTS: dict[int, str] = {signal.SIGILL: ": built for another CPU", signal.SIGKILL: ": killed"}
 _OUT_OF_MEMORY = ("bad_alloc", "failed to allocate")
 """Last words of a C++ program, and of Stockfish (src/memory.cpp), that get no memory."""
@@ -270,7 +275,7 @@ def _evaluation(board: chess.Board, nodes: int, lines: int, infos: list[chess.en
 
 
 def _pv(info: chess.engine.InfoDict) -> list[str]:
-    return [move.uci() for move in info["pv"][:PV_LIMIT]]
+    return [move.uci() for move in info["pv"][:MAX_LINE_PLIES]]
 
 
 def _from_white(score: chess.engine.PovScore) -> Score:

@@ -6,9 +6,10 @@ from typing import Protocol
 
 import chess
 
-from app.contract.analyses import AnalysisClaim
+from app.contract.analyses import AnalysisClaim, BudgetMode
+from app.contract.borrowing import Searched, best_line, lenders
 from app.contract.games import ANALYSABLE_VARIANTS
-from app.contract.positions import EngineIdentity, Evaluation, exact_score
+from app.contract.positions import MAX_LINE_PLIES, EngineIdentity, Evaluation, exact_score
 from plugins.api import AnalysedGame, Division, Line, PositionEvaluation, Wish, initial_board, side_to_move
 from workers.analysis.budget import Budget, Found, deepen, scan_nodes
 from workers.analysis.known import KnownEvaluations, Place
@@ -110,8 +111,16 @@ class GameSearch:
             )
 
     def evaluations(self) -> tuple[PositionEvaluation, ...]:
-        """Return what was found, as plugins see it: one a position, from ply 0."""
-        return tuple(self._evaluation_of(ply) for ply in range(len(self._boards)))
+        """Return what was found, as plugins see it: one a position, from ply 0.
+
+        In the adaptive mode, what the deeper search of two neighbours found counts for both, where it can.
+        """
+        plies = range(len(self._boards))
+        if self._budget.mode is BudgetMode.FIXED:
+            return tuple(self._evaluation_of(ply, ply) for ply in plies)
+        return tuple(
+            self._evaluation_of(*each) for each in zip(plies, lenders(self._searched()), strict=True)
+        )
 
     def position_nodes(self) -> list[int]:
         """Return the budget that each score rests on, 0 where it is exact."""
@@ -141,16 +150,29 @@ class GameSearch:
             for ply, move in enumerate(played)
         ]
 
-    def _evaluation_of(self, ply: int) -> PositionEvaluation:
+    def _best_line(self, ply: int, lender: int) -> tuple[str, ...]:
+        own, lent = self._scores[ply].pv, self._scores[lender].pv
+        if lender == ply:
+            return tuple(own)
+        played = self._uci[ply] if ply < len(self._uci) else None
+        return tuple(best_line(own, lent, played, from_before=lender < ply)[:MAX_LINE_PLIES])
+
+    def _searched(self) -> list[Searched]:
+        return [
+            Searched(item.nodes, item.score.mate is not None, item.best, item.played)
+            for item in self._found()
+        ]
+
+    def _evaluation_of(self, ply: int, lender: int) -> PositionEvaluation:
         if ply in self._exact:
             return PositionEvaluation(score=self._exact[ply], depth=0, nodes=0, pv=())
-        found = self._scores[ply]
+        found = self._scores[lender]
         several = self._lines.get(ply)
         return PositionEvaluation(
             score=found.score,
             depth=found.depth,
             nodes=found.nodes,
-            pv=tuple(found.pv),
+            pv=self._best_line(ply, lender),
             lines=() if several is None else _lines(several),
             budget_nodes=found.budget_nodes,
         )

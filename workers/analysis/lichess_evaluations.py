@@ -5,11 +5,9 @@ from collections.abc import Sequence
 import chess
 
 from app.contract.games import LichessEvaluation
-from app.contract.positions import exact_score
+from app.contract.positions import MAX_LINE_PLIES, exact_score
 from plugins.api import PositionEvaluation
 from plugins.lichess import INITIAL
-
-_PV_LIMIT = 64
 
 
 def lichess_evaluations(
@@ -36,7 +34,7 @@ def _line(start: chess.Board, san: str | None) -> tuple[str, ...]:
     board = start.copy(stack=False)
     moves = []
     try:
-        for word in (san or "").split()[:_PV_LIMIT]:
+        for word in (san or "").split()[:MAX_LINE_PLIES]:
             move = board.parse_san(word)
             moves.append(board.uci(move))
             board.push(move)

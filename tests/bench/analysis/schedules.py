@@ -1,8 +1,9 @@
 """What does a way of spending nodes make of a game, and how many does it take?"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from app.contract.borrowing import Searched, lenders
 from app.contract.positions import Score
 from tests.bench.analysis.games import Game
 from tests.bench.bare_engine import Search
@@ -17,7 +18,7 @@ class Analysis:
     """A game's evaluations and what they cost."""
 
     searches: tuple[Search, ...]
-    """The one that counts for each position of `game.searched`."""
+    """What counts for each position of `game.searched`: its own search, or its neighbour's score."""
     budgets: tuple[int, ...]
     """The budget of each."""
     spent: int
@@ -33,7 +34,19 @@ def analyse(game: Game, budget: Budget, lookup: Lookup) -> Analysis:
         for ply, nodes in wanted.items():
             asked.add((game.fens[ply], nodes))
             budgets[ply], searches[ply] = nodes, lookup(ply, nodes)
-    return Analysis(tuple(searches), tuple(budgets), sum(nodes for _, nodes in asked))
+    return Analysis(
+        tuple(_borrowed(game, searches, budgets)), tuple(budgets), sum(nodes for _, nodes in asked)
+    )
+
+
+def _borrowed(game: Game, searches: Sequence[Search], budgets: Sequence[int]) -> Iterator[Search]:
+    """Yield what the plugins are given; the best move stays that of the position's own search, as kept."""
+    searched = [
+        Searched(item.nodes, item.score.mate is not None, item.best, item.played)
+        for item in _found(game, searches, budgets)
+    ]
+    for own, lender in zip(searches, lenders(searched), strict=False):
+        yield replace(own, score=searches[lender].score)
 
 
 def _found(game: Game, searches: Sequence[Search], budgets: Sequence[int]) -> list[Found]:

@@ -59,7 +59,7 @@ def test_the_fixed_mode_scans_with_the_reference_and_deepens_nothing() -> None:
 def test_a_small_reference_is_scanned_with_nodes_that_say_something() -> None:
     references = (500, 4_000, 160_000)
     scans = [scan_nodes(Budget(nodes, BudgetMode.ADAPTIVE)) for nodes in references]
-    assert scans == [500, 1_000, 10_000]
+    assert scans == [500, 1_500, 5_000]
 
 
 def test_a_quiet_game_gets_no_more_than_the_scan() -> None:
@@ -98,7 +98,7 @@ def test_a_move_that_the_engine_prefers_itself_is_unlabelled() -> None:
 
 def test_neighbours_are_not_deepened_at_once() -> None:
     """What the first search shows may settle the label: here it does."""
-    found = game(*(chances(value) for value in (0.03, 0.03, -0.07, -0.07, -0.07, 0.4, 0.4)))
+    found = game(*(chances(value) for value in (0.03, 0.03, -0.085, -0.085, -0.085, 0.4, 0.4)))
     first = asked(found)
     assert [*first] in ([1], [2])
     at, nodes = first.popitem()
@@ -116,14 +116,17 @@ def test_rivals_for_the_largest_swing_are_deepened() -> None:
 
 def test_in_a_decided_game_less_is_in_doubt() -> None:
     """Two moves on end lose a little more than an inaccuracy does: White's, then Black's."""
-    near, far = ([chances(value) for value in (base, base, base - 0.14, base, 0.93)] for base in (0.03, 0.93))
+    near, far = (
+        [chances(value) for value in (base, base, base - 0.15, base, base, last)]
+        for base, last in ((0.03, 0.93), (0.97, 0.03))  # the last move is the largest swing
+    )
     assert 2 in asked(game(*near))
     assert 2 not in asked(game(*far))
 
 
 def test_a_mate_that_was_allowed_asks_whether_it_was_there_before() -> None:
     found = game(chances(0.9), Score(mate=3), Score(mate=3))  # White was winning anyway when Black allowed it
-    assert asked(found) == {0: 25_000}
+    assert asked(found) == {0: 12_500}
 
 
 def test_how_bad_the_worst_move_was_must_be_known_well() -> None:

@@ -118,6 +118,24 @@ async def test_every_ply_gets_an_evaluation_and_a_finished_position_no_search() 
     assert done.search.position_nodes() == [100, 100, 100, 100, 0]
 
 
+async def test_in_the_adaptive_mode_a_deeper_search_counts_for_its_neighbour_too() -> None:
+    board = chess.Board()
+    board.push_uci("a2a3")
+    preferred = next(iter(board.legal_moves)).uci()  # by the evaluator
+    uci = ["a2a3", preferred, "a3a4"]
+    deep = await PureEvaluator().evaluate(board, 40_000, ENGINE)
+    adaptive, fixed = [
+        (await searched(uci, [deep], budget=Budget(1_500, mode))).search
+        for mode in (BudgetMode.ADAPTIVE, BudgetMode.FIXED)
+    ]
+    assert adaptive.position_nodes() == fixed.position_nodes() == [1_500, 40_000, 1_500, 1_500]
+    lent, own = adaptive.evaluations(), fixed.evaluations()
+    assert [lent[2].score, lent[2].budget_nodes] == [deep.score, 40_000]
+    assert [own[2].score, own[2].budget_nodes] != [deep.score, 40_000]
+    assert lent[2].pv == own[2].pv  # the lender's line ends with the move that led here
+    assert [lent[0], lent[1], lent[3]] == [own[0], own[1], own[3]]
+
+
 async def test_known_positions_are_not_searched_again() -> None:
     first = await searched(ITALIAN)
     second = await searched(ITALIAN, first.search.new[:2])
