@@ -24,7 +24,7 @@ _ESSENTIAL: Final[tuple[tuple[str, Check], ...]] = (
 _CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("CPU quota", limits.quota),
     ("set-property, live", limits.set_property),
-    ("set-up again under work", faults.installed_again),
+    ("PostgreSQL, PgBouncer, Redis restarted", faults.services_restarted),
     ("API restarted under load", faults.api_restart),
     ("kill -9 of every role", faults.killed),
     ("warm stop", faults.warm_stop),

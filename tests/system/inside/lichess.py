@@ -11,7 +11,7 @@ _GAMES: Final = Path("tests/fakes/lichess/games/selfplay.ndjson")
 _PORT: Final = 8090
 _GAMES_A_SECOND: Final = 4
 """So slow that systemd hears of the fetch while it is under way."""
-_COPIES: Final = 12
+_COPIES: Final = 8
 """Enough for something to be under way; all have to be analysed in the end, by an engine that is emulated."""
 OWNER: Final = "scoresheet-demo"
 """Who plays in all bundled games."""

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.system.inside.host import UNITS, expect, run, short, show, wait_ready
+from tests.system.inside.host import SECOND_WORKER, UNITS, expect, run, short, show, wait_ready
 from tests.system.inside.lichess import OWNER
 from tests.system.inside.situation import Situation
 
@@ -76,6 +76,8 @@ def ingest(situation: Situation) -> str:
     )
     situation.api.token = token.strip()
     situation.secrets += [token.strip(), _WORKER_TOKEN.read_text().strip()]
+    # By the time that it is needed, it has started.
+    run("systemctl", "start", "--no-block", SECOND_WORKER)
     situation.lichess.start()
     situation.status.start()
     began = time.monotonic()
