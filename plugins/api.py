@@ -127,7 +127,8 @@ class PositionEvaluation:
     """The best lines, best first; empty unless a plugin wished for several. They come from a search of their
     own, so the first need not equal `score` and `pv`. Fewer where the position has fewer moves."""
     budget_nodes: int = 0
-    """The budget that `score` rests on; below the reference where the adaptive mode saw nothing at stake."""
+    """The budget that `score` rests on; below the reference where the adaptive mode saw nothing at stake. The
+    search may have been that of a neighbour (`app.contract.borrowing`)."""
 
 
 @dataclass(frozen=True, slots=True)
