@@ -122,6 +122,29 @@ def test_a_game_shows_what_each_score_rests_on_and_what_the_pass_cost(ledger: Le
     assert (details["searched_positions"], details["searched_nodes"]) == (7, 123_456)
 
 
+def test_a_game_shows_the_deeper_of_two_searches_across_the_best_move(ledger: Ledger) -> None:
+    played = record_of(make_game(1)).moves.uci or []
+    budgets = [NODES, 16 * NODES, NODES, NODES, NODES]
+    with Analyst(ledger.api) as analyst:
+        for ply, (key, clock, nodes) in enumerate(zip(KEYS, CLOCKS, budgets, strict=True)):
+            item = evaluation(key, 100 * ply, clock)
+            line = [played[1], "a7a6"] if ply == 1 else ["a2a3"]
+            found = item.model_copy(update={"budget_nodes": nodes, "pv": line})
+            analyst.client.store_evaluations(ENGINE, [found])
+        claim = analyst.claim("game0001")
+        analyst.client.post_results(
+            claim.id, analyst.results(claim, mode=BudgetMode.ADAPTIVE, nodes=NODES, position_nodes=budgets)
+        )
+    moves = ledger.api.reader.get("/v1/games/game0001").json()["moves"]
+    assert [(move["score"]["cp"], move["nodes"]) for move in moves] == [
+        (100, 16 * NODES),
+        (100, 16 * NODES),
+        (300, NODES),
+        (400, NODES),
+    ]
+    assert [move["best_line"] for move in moves[:2]] == [[played[1], "a7a6"], ["a7a6"]]
+
+
 def test_a_pass_that_needs_no_evaluations_leaves_those_of_the_game_in_place(ledger: Ledger) -> None:
     found = [evaluation(key, 10, clock) for key, clock in zip(KEYS, CLOCKS, strict=True)]
     with Analyst(ledger.api) as analyst:

@@ -27,7 +27,8 @@ _WATCHDOG_SECONDS: Final = 30
 """For these checks, so that they don't take the minutes of a real one."""
 _STOPPED: Final = ("scoresheet-consumer.service", "scoresheet-analysis-consumer.service")
 _WORKERS: Final = ("scoresheet-analysis-consumer.service", SECOND_WORKER)
-_HOLDERS: Final = "SELECT worker FROM game_analyses WHERE state = 'running'"
+_HOLDERS: Final = "SELECT worker FROM game_analyses WHERE state = 'running' AND lease_until > now()"
+"""A lease that lapsed, while the API was away say, waits for somebody to take the game over."""
 _STOP_LIMIT_SECONDS: Final = 180
 """The workers' TimeoutStopSec=, after which systemd kills."""
 _MISCONFIGURED: Final = "scoresheet-analysis-consumer@9.service"
