@@ -41,7 +41,7 @@ _MATE_DOUBT = 0.5
 """Chance that a label for allowing or losing a mate changes with what the other position is worth."""
 _POINT = 0.8
 """What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
-_AT_STAKE = 0.6
+_AT_STAKE = 0.59
 """From so much on a position is searched deeper; tuned to less than a quarter of the fixed mode's nodes."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
