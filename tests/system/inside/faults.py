@@ -99,7 +99,8 @@ def killed(situation: Situation) -> str:
 
 def warm_stop(situation: Situation) -> str:
     """Stop the analysis workers: they hand back what they have begun."""
-    wait_until(lambda: situation.lichess.analyses()["running"] >= 2, "games are analysed")
+    situation.lichess.add("wanda")  # so that there is work
+    wait_until(lambda: len(sql(_HOLDERS)) >= 2, "games are analysed")
     handed_back = {unit: _handed_back(unit) for unit in _WORKERS}
     processes = set().union(*map(processes_of, _WORKERS))
     began = time.monotonic()
