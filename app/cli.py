@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -65,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     migration.add_argument(
         "--check", action="store_true", help="migrate, then fail if database and models differ"
     )
+    migration.add_argument(
+        "--worker-token", type=Path, metavar="FILE", help="then let the workers in with the token in FILE"
+    )
     migration.set_defaults(run=_migrate)
 
     commands.add_parser("engine", help="show the installed builds of the engine, and which one is used")
@@ -105,6 +109,9 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     revision = migrate.migrate(settings)
     _LOG.info("schema_current", revision=revision)
+    if arguments.worker_token is not None:
+        # Here rather than by a command of its own: each start of the API waits for it.
+        _put_token(settings, "worker", read_secret(arguments.worker_token), [Scope.WORKER])
     if arguments.check and (found := migrate.differences(settings)):
         for difference in found:
             _say(f"models and migrations differ: {difference}")
@@ -115,14 +122,23 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 def _token_create(settings: Settings, arguments: argparse.Namespace) -> int:
     secret = new_secret() if arguments.from_file is None else read_secret(arguments.from_file)
     expires_at = None if arguments.days is None else datetime.now(UTC) + timedelta(days=arguments.days)
-
-    async def create(session: AsyncSession) -> None:
-        await put_token(session, arguments.name, secret, arguments.scope, expires_at)
-
-    _in_transaction(settings, create)
+    _put_token(settings, arguments.name, secret, arguments.scope, expires_at)
     if arguments.from_file is None:
         print(secret.get_secret_value())  # noqa: T201  shown once, here
     return os.EX_OK
+
+
+def _put_token(
+    settings: Settings,
+    name: str,
+    secret: SecretStr,
+    scopes: Sequence[Scope],
+    expires_at: datetime | None = None,
+) -> None:
+    async def put(session: AsyncSession) -> None:
+        await put_token(session, name, secret, scopes, expires_at)
+
+    _in_transaction(settings, put)
 
 
 def _token_list(settings: Settings, _: argparse.Namespace) -> int:

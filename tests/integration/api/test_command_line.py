@@ -99,6 +99,21 @@ def test_a_token_for_a_database_without_a_schema_is_refused_in_one_line(backend:
     assert failed.stderr.count("\n") == 1
 
 
+def test_a_migration_lets_the_workers_in_where_it_is_given_their_token(
+    backend: Backend, tmp_path: Path
+) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("short")
+    with _empty_database(backend, "workers") as environment:
+        failed = _run(environment, "migrate", "--worker-token", str(secret))
+        assert failed.returncode == 1
+        assert "at least 32 characters" in failed.stderr
+        assert _run(environment, "token", "list").stdout == ""
+        secret.write_text("w" * 40)
+        assert _run(environment, "migrate", "--worker-token", str(secret)).returncode == 0
+        assert _run(environment, "token", "list").stdout == "worker\tworker\tnever\n"
+
+
 def test_a_database_that_is_not_there_is_named_in_one_line(backend: Backend) -> None:
     url = "postgresql+psycopg://x@/x?host=/nowhere&port=1"
     failed = _run({**_environment(backend), "SCORESHEET_MIGRATION_DATABASE_URL": url}, "migrate")

@@ -37,7 +37,8 @@ def test_each_role_has_its_unit(role: Role) -> None:
 
 def test_the_api_and_the_migration_have_theirs() -> None:
     assert read_unit(SYSTEMD / "scoresheet-api.service").one("ExecStart") == "@bin@/scoresheet serve"
-    assert "@bin@/scoresheet migrate" in read_unit(SYSTEMD / "scoresheet-migrate.service").all("ExecStart")
+    migration = read_unit(SYSTEMD / "scoresheet-migrate.service")
+    assert migration.one("ExecStart") == "@bin@/scoresheet migrate --worker-token %d/worker-token"
 
 
 @pytest.mark.parametrize("unit", _LONG_RUNNING, ids=_names(_LONG_RUNNING))
