@@ -44,7 +44,7 @@ _CHECKED_OUT: Final = (
 # searches 12,000 a second.
 _SETTINGS: Final[Mapping[str, int | str]] = {
     "LICHESS_URL": "http://127.0.0.1:8090",
-    "NODES": 700,
+    "NODES": 600,
     "CONSUMER_CONCURRENCY": 3,
     "ORCHESTRATOR_SECONDS": 10,
     "SYNC_INTERVAL_SECONDS": 10,

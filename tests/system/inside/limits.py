@@ -12,7 +12,7 @@ from typing import Final
 from tests.system.inside.host import ANALYSIS_SLICE, SECOND_WORKER, expect, run, show, wait_ready, wait_until
 from tests.system.inside.situation import Situation
 
-_MEASURED_SECONDS: Final = 15.0
+_MEASURED_SECONDS: Final = 10.0
 _SETTLING_SECONDS: Final = 2.0
 _TOLERANCE: Final = 0.05
 """Of the quota: the kernel hands it out by periods of 100 ms, and two readings are not taken at once."""

@@ -19,7 +19,6 @@ from tests.system.inside.host import (
     wait_until,
     written_by,
 )
-from tests.system.inside.limits import set_quota
 from tests.system.inside.situation import Situation
 
 # When a worker stops, to standard error, past every logger (kombu/transport/virtual/base.py).
@@ -50,7 +49,6 @@ def structured(situation: Situation) -> str:
 
 def analysed(situation: Situation) -> str:
     """Compare with Lichess, after all that was done: every game is stored once and analysed."""
-    set_quota(200)
     began = time.monotonic()
     lichess = situation.lichess
     wait_until(lambda: all(map(lichess.nothing_open, lichess.players)), "every game is analysed")
