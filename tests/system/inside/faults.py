@@ -98,7 +98,7 @@ def killed(situation: Situation) -> str:
     return f"all ready after {slowest(took)}; what was under way whole {time.monotonic() - began:.0f} s later"
 
 
-def warm_stop(situation: Situation) -> str:
+def warm_stop(_: Situation) -> str:
     """Stop the analysis workers: they hand back what they have begun."""
     wait_until(lambda: len(sql(_HOLDERS)) >= 2, "games are analysed")
     handed_back = {unit: _handed_back(unit) for unit in _WORKERS}
