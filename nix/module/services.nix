@@ -34,7 +34,7 @@ let
   apiIsFar = cfg.api.url != null;
 
   units = (pkgs.callPackage ../units.nix { }) {
-    bin = "${if cfg.plugins == null then cfg.package else cfg.package.withPlugins cfg.plugins}/bin";
+    bin = "${if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins}/bin";
     libexec = "${pkgs.callPackage ../scripts.nix {
       inherit units;
       postgresql = if cfg.database.createLocally then config.services.postgresql.finalPackage else pkgs.postgresql_17;
