@@ -12,9 +12,10 @@ The constants were chosen and tested as docs/analysis.md tells.
 import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.contract.analyses import BudgetMode
+from app.contract.borrowing import Searched, lenders
 from app.contract.games import Color
 from app.contract.positions import Score
 from plugins.lichess import INITIAL, MoveScores, capped_cp, judge, move_accuracy, winning_chances
@@ -35,13 +36,13 @@ one does which the engine prefers itself: large losses are more often too large 
 _REACH_LABELLED = 1.8
 _REACH_BEST = 2.0
 """Over how many doubts the first and the last of these fall; the second falls over one."""
-_EDGE_SWING = 0.8
-"""Chance that of two swings of one size the other is the larger one."""
+_EDGE_SWING = 1.2
+"""Weight of the chance that of two swings of one size the other is the larger one."""
 _MATE_DOUBT = 0.5
 """Chance that a label for allowing or losing a mate changes with what the other position is worth."""
 _POINT = 0.8
 """What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
-_AT_STAKE = 0.59
+_AT_STAKE = 0.56
 """From so much on a position is searched deeper; tuned to less than a quarter of the fixed mode's nodes."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
@@ -96,12 +97,21 @@ def deepen(
     reference = budget.reference_nodes
     wanted = {ply: reference for ply in sorted(full) if 0 < found[ply].nodes < reference}
     if budget.mode is BudgetMode.ADAPTIVE:
-        stakes = [0.0, *_stakes(starts, found, reference), 0.0]
+        stakes = [0.0, *_stakes(starts, _lent(found), reference), 0.0]
         for ply, (earlier, here, later) in enumerate(zip(stakes, stakes[1:], stakes[2:], strict=False)):
             # Of neighbours only one at a time: what it shows may settle the other.
             if here >= _AT_STAKE and here > earlier and here >= later:
                 wanted.setdefault(ply, next(step for step in steps(budget) if step > found[ply].nodes))
     return wanted
+
+
+def _lent(found: Sequence[Found]) -> list[Found]:
+    """Return the positions with the scores that count in the end, and the nodes that these rest on."""
+    searched = [Searched(item.nodes, item.score.mate is not None, item.best, item.played) for item in found]
+    return [
+        replace(item, score=found[lender].score, nodes=found[lender].nodes)
+        for item, lender in zip(found, lenders(searched), strict=True)
+    ]
 
 
 def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float]:

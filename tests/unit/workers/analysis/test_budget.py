@@ -143,7 +143,19 @@ def test_the_initial_position_is_never_deepened_for_a_verdict() -> None:
             Found(item.score, wanted.get(ply, item.nodes), item.best, item.played)
             for ply, item in enumerate(found)
         ]
-    assert [item.nodes for item in found] == [SCAN, 100_000, *[SCAN] * (QUIET - 2)]
+    assert [item.nodes for item in found[:2]] == [SCAN, 100_000]
+
+
+def test_what_a_neighbour_tells_is_not_searched_again() -> None:
+    """Across the best move the deeper of two searches counts for both positions."""
+    found = game(*(chances(value) for value in (0.03, 0.03, -0.075, -0.075, -0.075, 0.4, 0.4)))
+    assert 2 in asked(found) or 1 in asked(found)
+    for ply in (QUIET + 1, QUIET + 3):
+        found[ply] = Found(found[ply].score, 100_000, "e2e4", "a2a3")
+    found[QUIET + 2] = Found(found[QUIET + 2].score, SCAN, "a2a3", "a2a3")
+    assert not {1, 2, 3} & asked(found).keys()
+    found[QUIET + 2] = Found(found[QUIET + 2].score, SCAN, "e2e4", "a2a3")
+    assert 2 in asked(found)
 
 
 def test_a_wish_is_met_in_every_mode_but_where_the_game_is_over() -> None:
