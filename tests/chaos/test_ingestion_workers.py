@@ -18,11 +18,14 @@ def test_killed_consumers_cost_no_game(system: System, victim: str, seed: int) -
     player = system.new_player(history_of=_GAMES)
     system.lichess.set_speed_limit(_GAMES_A_SECOND)
     system.track(player)
+    killed = 0
     for threshold in sorted(rng.sample(range(10, _GAMES - 50), 3)):
         system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")  # noqa: B023
-        system.stack.wait_ready("consumer")  # it may not be back from the time before
+        # It may not be back from the time before, without the runner knowing yet.
+        system.wait_until(lambda: system.stack.pid("consumer") not in {0, killed}, "consumer is back")  # noqa: B023
+        system.stack.wait_ready("consumer")
         if victim == "main":
-            system.stack.kill("consumer")
+            killed = system.stack.kill("consumer")
             continue
         children = system.wait_until(lambda: system.children("consumer"), "the consumer has children")
         for child in [rng.choice(children)] if victim == "child" else children:
@@ -37,11 +40,13 @@ def test_a_killed_producer_is_followed_by_one_that_goes_on(system: System, victi
     player = system.new_player(history_of=_GAMES)
     system.lichess.set_speed_limit(_GAMES_A_SECOND)
     system.track(player)
+    killed = 0
     for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
         system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        system.wait_until(lambda: system.stack.pid("producer") not in {0, killed}, "producer is back")  # noqa: B023
         system.stack.wait_ready("producer")
         if victim == "main":
-            system.stack.kill("producer")
+            killed = system.stack.kill("producer")
         else:
             for child in system.wait_until(lambda: system.children("producer"), "the producer has a child"):
                 _kill(child)

@@ -323,14 +323,15 @@ class System:
             for line in file.read_text(errors="replace").splitlines():
                 with contextlib.suppress(ValueError):  # other programs' lines are no JSON
                     entry = json.loads(line)
-                    told = isinstance(entry, dict) and entry.get("level") in {"error", "critical"}
-                    if told and not any(entry.get(key) for key in _CAUSES):
+                    if _is_our_error(entry) and not any(entry.get(key) for key in _CAUSES):
                         found.append(f"{file.name}: {line[:300]}")
         return found
 
 
 _CAUSES: Final = ("exception", "error", "reason", "detail", "code")
 """Where a log line of ours says what went wrong."""
+_OURS: Final = ("app.", "workers.", "plugins.")
+"""Loggers of ours; a library's line has its cause in its text."""
 _ONCE: Final = ("migrate", "worker-token", "owner-token")
 _PLAYERS: Final = """
     SELECT username, tracked, state, state_detail, failures, backfilling, seen_until, next_sync_at - now(),
@@ -342,6 +343,14 @@ _RUNS: Final = """
     SELECT id, player_id, kind, state, lines, new_games, detail, finished_at - started_at
     FROM ingestion_runs ORDER BY id DESC LIMIT 8
 """
+
+
+def _is_our_error(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.get("level") in {"error", "critical"}
+        and str(entry.get("logger")).startswith(_OURS)
+    )
 
 
 @contextmanager
