@@ -165,7 +165,17 @@ class Bench:
         # By SIGKILL, not to wait for a warm stop; supervisor starts the shell, which looks for its file.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        self.system.wait_until(lambda: self.system.stack.pid(name) not in {0, pid}, f"{name} starts anew")
+        self.system.wait_until(lambda: self._is_started_anew(name, pid), f"{name} starts anew")
+
+    def _is_started_anew(self, name: str, old: int) -> bool:
+        """Tell whether a new process runs the program: until it does, supervisor's child ignores SIGTERM."""
+        pid = self.system.stack.pid(name)
+        if pid in {0, old}:
+            return False
+        try:
+            return b"supervisord" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def new_folder(self, name: str) -> Path:
         """Make a folder that the programs of the stack may write to."""

@@ -39,7 +39,9 @@ def assert_nothing_left(folder: Path, system: System) -> None:
     """Fail if a process outlived the system, had to be killed, told a secret, or no cause of an error."""
     assert processes_of(folder) == []
     assert [report for report in system.reports if report.startswith("killed what did not stop")] == []
-    assert "with SIGKILL" not in system.stack.log_path("supervisord").read_text(), "a stop took too long"
+    log = system.stack.log_path("supervisord").read_text().splitlines()
+    killed = [line for line in log if "with SIGKILL" in line]
+    assert killed == [], "\n".join(["a stop took too long:", *log[-40:]])
     assert system.secrets_written() == []
     without_cause = system.errors_without_cause()
     assert not without_cause, f"no cause told: {without_cause[:3]}"
