@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.settings import Settings
 
@@ -18,16 +18,6 @@ from app.settings import Settings
 async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
-
-
-async def _statements(request: Request) -> AsyncEngine:
-    statements: AsyncEngine = request.app.state.statements
-    return statements
-
-
-async def _sessions(request: Request) -> async_sessionmaker[AsyncSession]:
-    sessions: async_sessionmaker[AsyncSession] = request.app.state.sessions
-    return sessions
 
 
 async def _session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -40,10 +30,6 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 SettingsDependency = Annotated[Settings, Depends(_settings)]
-StatementsDependency = Annotated[AsyncEngine, Depends(_statements)]
-"""`app.db.session.single_statements`"""
-SessionsDependency = Annotated[async_sessionmaker[AsyncSession], Depends(_sessions)]
-"""For who may not need a session, or not for the whole request."""
 # "function": the dependency ends, so commits, before the response is sent. FastAPI's default commits
 # afterwards, and a commit that fails would have been answered with 200.
 SessionDependency = Annotated[AsyncSession, Depends(_session, scope="function")]

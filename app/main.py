@@ -10,7 +10,7 @@ from app import body_limit, health, problems
 from app.access.service import TokenCache
 from app.analyses import router as analyses
 from app.broker import Broker
-from app.db.session import create_engine, create_sessions, single_statements
+from app.db.session import create_engine, create_sessions
 from app.games import router as games
 from app.ingestion import router as ingestion
 from app.players import router as players
@@ -47,7 +47,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.engine = create_engine(settings)
         app.state.sessions = create_sessions(app.state.engine)
-        app.state.statements = single_statements(app.state.engine)
         app.state.broker = Broker(settings)
         yield
         app.state.broker.close()

@@ -3,6 +3,7 @@
 import logging
 import mmap
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,17 @@ class ScoresheetTask(_Task):
     # Else a running task remembers every message it sends: a fetch would grow with its history.
     trail = False
 
+    def identity(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what names this run of the task in the log."""
+        return {"task_id": self.request.id, **self.named(args), **_plain(kwargs)}
+
+    def named(self, args: Sequence[Any]) -> dict[str, Any]:
+        """Return those of a message's arguments that go into the log."""
+        return dict(zip(_NAMED_ARGUMENTS.get(self.name, ()), args, strict=False))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task with its identity bound to the log."""
-        named = dict(zip(_NAMED_ARGUMENTS.get(self.name, ()), args, strict=False))
-        with structlog.contextvars.bound_contextvars(
-            task=str(self.name), task_id=self.request.id, **named, **_plain(kwargs)
-        ):
+        with structlog.contextvars.bound_contextvars(task=str(self.name), **self.identity(*args, **kwargs)):
             board.begin()
             try:
                 return self.run(*args, **kwargs)
@@ -184,7 +190,8 @@ def _periodic(task: TaskName, seconds: int) -> dict[str, Any]:
 def _quieten_celery() -> None:
     # Both write at INFO for every task; the tracer's error line repeats ours, with the arguments in it.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)
+    for tracer in ("celery.app.trace", "celery_batches.trace"):
+        logging.getLogger(tracer).setLevel(logging.CRITICAL)
 
 
 @signals.setup_logging.connect(weak=False)

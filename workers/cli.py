@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from app.contract.names import QueueName
+from app.contract.names import QUEUE_OF_TASK, QueueName
 from app.kit.environment import EX_CONFIG, ConfigurationError, NotNowError
 from workers.settings import Role, Settings, get_settings
 
@@ -121,6 +121,12 @@ def _run_worker(role: Role, settings: Settings) -> int:
         concurrency=_concurrency(role, settings),
         pool="prefork",
         loglevel=settings.log_level,
+        # What a process takes up at once, and no more: the rest waits where all workers see it.
+        prefetch_multiplier=max(
+            getattr(celery.tasks[str(task)], "flush_every", 1)
+            for task, queue in QUEUE_OF_TASK.items()
+            if queue is worker.queue
+        ),
         max_tasks_per_child=worker.max_tasks_per_child,
         max_memory_per_child=worker.max_memory_per_child_kib,
         without_gossip=True,

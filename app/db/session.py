@@ -69,11 +69,3 @@ def _prepare_threshold(settings: Settings) -> int | None:
 def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Return the factory of sessions."""
     return async_sessionmaker(engine, expire_on_commit=False)
-
-
-def single_statements(engine: AsyncEngine) -> AsyncEngine:
-    """Return the engine as one on which each statement is a transaction of its own.
-
-    For a request of one statement: it saves the round trips of BEGIN and COMMIT.
-    """
-    return engine.execution_options(isolation_level="AUTOCOMMIT")

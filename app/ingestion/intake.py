@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.contract.ingestion import Observation, StoreAnswer
 from app.errors import InvalidInput, NotFound
@@ -14,30 +14,23 @@ from app.players import repository as players
 _LOG = structlog.get_logger(__name__)
 
 
-async def take_in(
-    statements: AsyncEngine, sessions: async_sessionmaker[AsyncSession], observations: Sequence[Observation]
-) -> StoreAnswer:
+async def take_in(session: AsyncSession, observations: Sequence[Observation]) -> StoreAnswer:
     """Store or refuse each observation and settle it in its player's manifest, all or none of them.
 
-    A single game, as the consumers send it, is one statement, and so a transaction by itself. Idempotent;
-    any order. Raises InvalidInput for an observation that is neither game nor refusal, NotFound for a player
-    that was never tracked.
+    Idempotent; any order. Raises InvalidInput for an observation that is neither game nor refusal, NotFound
+    for a player that was never tracked.
     """
     counts = {"stored": 0, "updated": 0, "unchanged": 0, "refused": 0}
     for observation in observations:
         if (observation.game is None) == (observation.refusal is None):
             raise InvalidInput(f"{observation.id}: either game or refusal")
-    if len(observations) == 1 and observations[0].game is not None:
-        async with statements.connect() as connection:
-            counts[await _store(connection, observations[0])] += 1
-        return StoreAnswer(**counts)
-    async with sessions() as session, session.begin():
-        # In the order of ids: two requests that lock the same games in different orders would deadlock.
-        for observation in sorted(observations, key=lambda item: item.id):
-            if observation.game is not None:
-                counts[await _store(await session.connection(), observation)] += 1
-            else:
-                counts[await _refuse(session, observation)] += 1
+    connection = await session.connection()
+    # In the order of ids: two requests that lock the same games in different orders would deadlock.
+    for observation in sorted(observations, key=lambda item: item.id):
+        if observation.game is not None:
+            counts[await _store(connection, observation)] += 1
+        else:
+            counts[await _refuse(session, observation)] += 1
     return StoreAnswer(**counts)
 
 

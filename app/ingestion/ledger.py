@@ -94,7 +94,11 @@ async def settle_refused(
 
 
 async def due_holes(session: AsyncSession, player_id: int, limit: int) -> Sequence[SeenGame]:
-    """Return entries that have been pending for too long, oldest game first, locked."""
+    """Return entries that have been pending for too long, oldest game first, locked.
+
+    Those that are locked already are being settled: to wait for them would be a deadlock, as a batch of the
+    consumer holds several, in another order.
+    """
     query = (
         select(SeenGame)
         .where(
@@ -104,7 +108,7 @@ async def due_holes(session: AsyncSession, player_id: int, limit: int) -> Sequen
         )
         .order_by(SeenGame.created_at, SeenGame.source_id)
         .limit(limit)
-        .with_for_update()
+        .with_for_update(skip_locked=True)
     )
     return (await session.execute(query)).scalars().all()
 

@@ -23,7 +23,7 @@ from app.contract.ingestion import (
 from app.contract.names import TaskName
 from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import PositiveBigInt, Text, Username
-from app.dependencies import SessionDependency, SessionsDependency, SettingsDependency, StatementsDependency
+from app.dependencies import SessionDependency, SettingsDependency
 from app.ingestion import intake, ledger, repository, service
 from app.ingestion.views import RefusalView, RunView
 from app.json_route import StrictJsonRoute
@@ -131,8 +131,6 @@ async def finish(
 
 
 @worker_router.post("/observations")
-async def take_in(
-    statements: StatementsDependency, sessions: SessionsDependency, body: Observations
-) -> StoreAnswer:
+async def take_in(session: SessionDependency, body: Observations) -> StoreAnswer:
     """Store games, or record why they can't be."""
-    return await intake.take_in(statements, sessions, body.observations)
+    return await intake.take_in(session, body.observations)

@@ -188,7 +188,7 @@ def _make_disk(base: Path, disk: Path) -> None:
         "pg_ctlcluster 17 main start",
         "runuser -u postgres -- psql --no-psqlrc --quiet --file=systemd/database.sql",
         "pg_ctlcluster 17 main stop",
-        "systemctl enable --quiet checks.service",
+        "systemctl enable --quiet checks.service scoresheet-analysis-consumer@2.service",
         "systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer",
     ]
     image = draft / "disk.img"

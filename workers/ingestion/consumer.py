@@ -1,16 +1,17 @@
-"""What becomes of one game once its message is here?"""
+"""What becomes of games once their messages are here?"""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
+from app.contract.games import GameRecord
 from app.contract.ingestion import Observation, Observations, Refusal
-from workers.api_client import ApiClient, ApiProblem
+from workers.api_client import ApiClient, ApiError, ApiProblem
 from workers.ingestion.lines import load_json
 from workers.ingestion.parsing import parse, refusal
+from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
@@ -18,36 +19,84 @@ _LOG = structlog.get_logger(__name__)
 _AT_FAULT: Final = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
-def process(api: ApiClient, player: str, run_id: int, line: int, payload: str) -> None:
-    """Parse a game and store it, or the reason why it can't be stored. Idempotent.
+class Delivery(NamedTuple):
+    """What the message of one game holds."""
 
-    Raises ApiError if the API can't be reached for long: the game stays pending in the manifest, and is
-    fetched again.
+    player: str
+    run_id: int
+    line: int
+    payload: str
+    """The JSON text of the export, without its secrets."""
+
+
+class _Parsed(NamedTuple):
+    payload: str
+    observation: Observation
+
+
+def process(api: ApiClient, deliveries: Sequence[Delivery]) -> None:
+    """Parse games and store each, or the reason why it can't be stored. Idempotent.
+
+    Raises what kept a game from that once the others are done, ApiError if the API can't be reached for long:
+    it stays pending in the manifest, and is fetched again.
     """
-    game = load_json(payload)
-    with structlog.contextvars.bound_contextvars(game=game["id"]):
-        observe = partial(
-            Observation,
-            player=player,
-            run_id=run_id,
-            line=line,
-            id=game["id"],
-            created_at_ms=game["createdAt"],
-        )
-        found = parse(game, payload)
-        if isinstance(found, Refusal):
-            _refuse(api, observe, found)
-            return
+    parsed: list[_Parsed] = []
+    failures: list[Exception] = []
+    for delivery in deliveries:
+        board.advance()
         try:
-            answer = api.store(Observations(observations=[observe(game=found)]))
-        except ApiProblem as problem:
-            if problem.status not in _AT_FAULT:
-                raise
-            _refuse(api, observe, refusal("not_accepted", problem.detail, payload))
-        else:
-            _LOG.debug("game_processed", **answer.model_dump())
+            parsed.append(_parse(delivery))
+        except Exception as error:  # noqa: BLE001  the other games are not to blame
+            failures.append(error)
+    if parsed:
+        failures += _store(api, parsed)
+    if failures:
+        raise failures[0] if len(failures) == 1 else ExceptionGroup("games stay pending", failures)
 
 
-def _refuse(api: ApiClient, observe: Callable[..., Observation], why: Refusal) -> None:
-    _LOG.warning("game_refused", code=why.code, detail=why.detail)
-    api.store(Observations(observations=[observe(refusal=why)]))
+def _parse(delivery: Delivery) -> _Parsed:
+    game = load_json(delivery.payload)
+    found = parse(game, delivery.payload)
+    observation = Observation(
+        player=delivery.player,
+        run_id=delivery.run_id,
+        line=delivery.line,
+        id=game["id"],
+        created_at_ms=game["createdAt"],
+        game=found if isinstance(found, GameRecord) else None,
+        refusal=found if isinstance(found, Refusal) else None,
+    )
+    if isinstance(found, Refusal):
+        _note(observation, found)
+    return _Parsed(delivery.payload, observation)
+
+
+def _store(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:
+    """Store all in one request or, if the API has something against one of them, each by itself."""
+    try:
+        answer = api.store(Observations(observations=[observation for _, observation in parsed]))
+    except ApiProblem as problem:
+        if len(parsed) > 1:
+            return [failure for one in parsed for failure in _store(api, [one])]
+        ((payload, observation),) = parsed
+        if problem.status not in _AT_FAULT or observation.refusal is not None:
+            return [problem]
+        why = refusal("not_accepted", problem.detail, payload)
+        _note(observation, why)
+        return _store(api, [_Parsed(payload, observation.model_copy(update={"game": None, "refusal": why}))])
+    except ApiError as error:
+        return [error]
+    _LOG.debug("games_processed", **answer.model_dump())
+    return []
+
+
+def _note(observation: Observation, why: Refusal) -> None:
+    _LOG.warning(
+        "game_refused",
+        player=observation.player,
+        run_id=observation.run_id,
+        line=observation.line,
+        game=observation.id,
+        code=why.code,
+        detail=why.detail,
+    )

@@ -15,6 +15,7 @@ from app.contract.ingestion import FetchPlan
 from app.contract.names import QueueName, TaskName
 from workers import broker
 from workers.api_client import get_api_client
+from workers.batches import BatchTask, SimpleRequest
 from workers.celery_app import app, stop_requested
 from workers.ingestion import consumer
 from workers.ingestion.lichess import LichessClient
@@ -29,6 +30,11 @@ _LOG = structlog.get_logger(__name__)
 
 DUE_PLAYERS: Final = 500
 """Players whom one round of the schedule sends on their way at most; the longest waiting go first."""
+
+GAMES_AT_ONCE: Final = 16
+"""Games that a process of the consumer takes up together at most: one request stores them all."""
+_GATHERING_SECONDS: Final = 0.05
+"""How long a game waits for others at most."""
 
 _BACKLOG_SECONDS: Final = 5.0
 """Between two looks at the length of the queue, for the line of status."""
@@ -63,11 +69,16 @@ def fetch_player_games(player: str) -> None:
         _send_fetch(player)
 
 
-@app.task(name=TaskName.PROCESS_GAME_DATA)
-def process_game_data(player: str, run_id: int, line: int, payload: str) -> None:
-    """Parse and store one game. `payload` is the JSON text of the export, without its secrets."""
-    consumer.process(get_api_client(), player, run_id, line, payload)
-    board.count()
+@app.task(
+    base=BatchTask,
+    name=TaskName.PROCESS_GAME_DATA,
+    flush_every=GAMES_AT_ONCE,
+    flush_interval=_GATHERING_SECONDS,
+)
+def process_game_data(requests: list[SimpleRequest]) -> None:
+    """Parse and store games, one a request; its arguments are those of Delivery."""
+    consumer.process(get_api_client(), [consumer.Delivery(*request.args) for request in requests])
+    board.count(len(requests))
     if board.backlog_is_due(_BACKLOG_SECONDS):
         with contextlib.suppress(redis.RedisError):  # only a line of status lacks it
             board.set_backlog(broker.queue_length(_redis(), QueueName.DB))

@@ -18,8 +18,10 @@ _WORKER_TOKEN: Final = Path("/var/lib/scoresheet/secrets/worker-token")
 
 def boot(_: Situation) -> str:
     """Wait for every role; nothing had to be started twice on the way."""
-    wait_ready()
-    shown = show((*UNITS, "scoresheet-migrate.service"), "ActiveEnterTimestampMonotonic", "NRestarts")
+    # The second worker too: what there is to analyse must not be done before both are at it.
+    units = (*UNITS, SECOND_WORKER)
+    wait_ready(units)
+    shown = show((*units, "scoresheet-migrate.service"), "ActiveEnterTimestampMonotonic", "NRestarts")
     again = [unit for unit, properties in shown.items() if properties["NRestarts"] != "0"]
     expect(not again, f"started more than once: {again}")
     last = max(int(properties["ActiveEnterTimestampMonotonic"]) for properties in shown.values())
@@ -27,7 +29,7 @@ def boot(_: Situation) -> str:
         show(["scoresheet.target"], "ActiveState")["scoresheet.target"]["ActiveState"] == "active",
         "no target",
     )
-    return f"{last / 1e6:.0f} s from the kernel's start to the last READY of {len(UNITS)} roles"
+    return f"{last / 1e6:.0f} s from the kernel's start to the last READY of {len(units)} units"
 
 
 def exposure(_: Situation) -> str:
@@ -76,8 +78,6 @@ def ingest(situation: Situation) -> str:
     )
     situation.api.token = token.strip()
     situation.secrets += [token.strip(), _WORKER_TOKEN.read_text().strip()]
-    # By the time that it is needed, it has started.
-    run("systemctl", "start", "--no-block", SECOND_WORKER)
     situation.lichess.start()
     situation.status.start()
     began = time.monotonic()

@@ -12,6 +12,8 @@ import redis
 import structlog
 from celery import signals
 from celery.app.trace import build_tracer
+from celery_batches import SimpleRequest
+from celery_batches.trace import apply_batches_task
 from pydantic import SecretStr
 
 import workers.ingestion.tasks
@@ -58,6 +60,27 @@ def run(task: Any, *args: Any) -> Any:
     return build_tracer(task.name, task, app=cast("Celery[Task[Any, Any]]", app))(
         "task-1", list(args), {}, request
     )
+
+
+def run_batch(task: Any, *messages: tuple[Any, ...]) -> Any:
+    """Run a task with messages that arrived together, as a worker's child does."""
+    app.finalize()
+    requests = [
+        SimpleRequest(
+            id=f"task-{number}",
+            name=task.name,
+            args=args,
+            kwargs={},
+            delivery_info={},
+            hostname="test",
+            ignore_result=True,
+            reply_to=None,
+            correlation_id=None,
+            request_dict={},
+        )
+        for number, args in enumerate(messages, start=1)
+    ]
+    return apply_batches_task(task, (requests,), 0, None)
 
 
 def test_messages_are_acknowledged_late_one_at_a_time_and_have_no_result(settings: Settings) -> None:
@@ -107,14 +130,10 @@ def test_a_task_s_log_lines_name_it_and_what_it_is_about(settings: Settings, api
 
     api.store = spy  # type: ignore[method-assign,assignment]
     payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"mate","players":{}}'
-    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    run_batch(workers.ingestion.tasks.process_game_data, ("alice", 7, 3, payload))
     assert seen == {
         "task": "process_game_data",
-        "task_id": "task-1",
-        "player": "alice",
-        "run_id": 7,
-        "line": 3,
-        "game": "game0001",
+        "messages": [{"task_id": "task-1", "player": "alice", "run_id": 7, "line": 3}],
     }
     assert structlog.contextvars.get_contextvars() == {}
 
@@ -128,7 +147,7 @@ def test_a_failure_is_logged_once_with_its_cause_and_without_the_payload(
     logging.getLogger().handlers[0].setStream(sys.stderr)  # type: ignore[attr-defined]
     api.faults["store"] = [RuntimeError("the cause")]
     payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"PAYLOAD"}'
-    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    run_batch(workers.ingestion.tasks.process_game_data, ("alice", 7, 3, payload))
     lines = [line for line in capsys.readouterr().err.splitlines() if "the cause" in line]
     (line,) = lines
     assert "task_failed" in line
@@ -153,7 +172,7 @@ def test_a_task_s_slot_says_that_it_is_busy_and_what_it_has_done(
 
     api.store = note  # type: ignore[method-assign]
     payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"mate","players":{}}'
-    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    run_batch(workers.ingestion.tasks.process_game_data, ("alice", 7, 3, payload))
     (slot,) = board.slots(1)
     assert meanwhile == [True]
     assert (slot.busy, slot.done, board.backlog) == (False, 1, 130)
@@ -168,7 +187,7 @@ def test_a_task_that_fails_leaves_its_slot_idle(
     monkeypatch.setattr(celery_app, "board", board)
     api.faults["store"] = [RuntimeError("the cause")]
     payload = '{"id":"game0001","createdAt":1700000000001,"variant":"standard","status":"mate"}'
-    run(workers.ingestion.tasks.process_game_data, "alice", 7, 3, payload)
+    run_batch(workers.ingestion.tasks.process_game_data, ("alice", 7, 3, payload))
     assert not board.slots(1)[0].busy
 
 

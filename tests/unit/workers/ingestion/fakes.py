@@ -1,6 +1,6 @@
 """What do the API, Lichess and Redis look like to the producer?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -38,22 +38,26 @@ def make_plan(**changes: Any) -> FetchPlan:
 
 @dataclass
 class FakeApi:
-    """Answers as told and keeps what it was told; a raised exception is one that was put in `faults`."""
+    """Answers as told and keeps what it was told; raises what `faults` hold for a call, unless None."""
 
     answers: list[FetchAnswer] = field(default_factory=lambda: [FetchAnswer(plan=make_plan())])
     verdict: GarbledVerdict = GarbledVerdict.STOP
     more: bool = False
     due: list[str] = field(default_factory=list)
-    faults: dict[str, list[Exception]] = field(default_factory=dict)
+    faults: dict[str, Sequence[Exception | None]] = field(default_factory=dict)
     claims: list[FetchClaim] = field(default_factory=list)
     batches: list[list[SeenGame]] = field(default_factory=list)
     garbled: list[GarbledLine] = field(default_factory=list)
     reports: list[FetchReport] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
+    stores: int = 0
+    """Requests that brought them."""
 
     def _maybe_fail(self, what: str) -> None:
-        if self.faults.get(what):
-            raise self.faults[what].pop(0)
+        fault, *rest = self.faults.get(what) or [None]
+        self.faults[what] = rest
+        if fault is not None:
+            raise fault
 
     def due_players(self, limit: int) -> DuePlayers:
         return DuePlayers(players=self.due[:limit])
@@ -81,6 +85,7 @@ class FakeApi:
         return FetchVerdict(more=self.more)
 
     def store(self, observations: Observations) -> StoreAnswer:
+        self.stores += 1
         self._maybe_fail("store")
         self.observations.extend(observations.observations)
         return StoreAnswer(stored=len(observations.observations), updated=0, unchanged=0, refused=0)

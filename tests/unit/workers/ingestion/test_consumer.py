@@ -11,13 +11,24 @@ from workers.api_client import ApiProblem, ApiUnavailable
 from workers.ingestion import consumer
 
 
-def process(api: FakeApi, **changes: Any) -> None:
-    consumer.process(api.as_client(), "alice", 7, 3, json.dumps(make_game(**changes)))
+def process(api: FakeApi, *games: dict[str, Any]) -> None:
+    consumer.process(
+        api.as_client(),
+        [consumer.Delivery("alice", 7, line, json.dumps(game)) for line, game in enumerate(games, start=3)],
+    )
+
+
+def outcomes(api: FakeApi) -> dict[str, str]:
+    """Tell what became of each game: "stored", or the code of its refusal."""
+    return {
+        observation.id: "stored" if observation.refusal is None else observation.refusal.code
+        for observation in api.observations
+    }
 
 
 def test_a_game_is_stored_with_where_it_was_seen() -> None:
     api = FakeApi()
-    process(api)
+    process(api, make_game())
     (observation,) = api.observations
     assert (observation.player, observation.run_id, observation.line) == ("alice", 7, 3)
     assert (observation.id, observation.created_at_ms) == ("game0001", CREATED_MS + 1)
@@ -27,7 +38,7 @@ def test_a_game_is_stored_with_where_it_was_seen() -> None:
 
 def test_a_game_that_can_not_be_parsed_is_refused() -> None:
     api = FakeApi()
-    process(api, moves="e4 Ke5")
+    process(api, make_game(moves="e4 Ke5"))
     (observation,) = api.observations
     assert observation.game is None
     assert observation.refusal is not None
@@ -37,7 +48,7 @@ def test_a_game_that_can_not_be_parsed_is_refused() -> None:
 @pytest.mark.parametrize("status", [413, 422])
 def test_a_game_that_the_api_finds_at_fault_is_refused_instead_of_tried_for_ever(status: int) -> None:
     api = FakeApi(faults={"store": [ApiProblem(status, "invalid_request", "body.game: odd", {})]})
-    process(api)
+    process(api, make_game())
     (observation,) = api.observations
     assert observation.refusal is not None
     assert (observation.refusal.code, observation.refusal.detail) == ("not_accepted", "body.game: odd")
@@ -47,5 +58,35 @@ def test_a_game_that_the_api_finds_at_fault_is_refused_instead_of_tried_for_ever
 def test_a_failure_that_is_not_the_game_s_leaves_it_pending(error: Exception) -> None:
     api = FakeApi(faults={"store": [error]})
     with pytest.raises(type(error)):
-        process(api)
+        process(api, make_game())
     assert api.observations == []
+
+
+def test_games_that_arrive_together_are_stored_by_one_request() -> None:
+    api = FakeApi()
+    process(api, make_game(1), make_game(2, moves="e4 Ke5"), make_game(3))
+    assert outcomes(api) == {"game0001": "stored", "game0002": "illegal_move", "game0003": "stored"}
+    assert [observation.line for observation in api.observations] == [3, 4, 5]
+    assert api.stores == 1
+
+
+@pytest.mark.parametrize("status", [404, 413, 422])
+def test_a_game_that_the_api_has_something_against_does_not_harm_the_others(status: int) -> None:
+    problem = ApiProblem(status, "odd", "it is odd", {})
+    # The request of all, and then the second of three.
+    api = FakeApi(faults={"store": [problem, None, problem]})
+    if status == 404:
+        with pytest.raises(ApiProblem):
+            process(api, make_game(1), make_game(2), make_game(3))
+        assert outcomes(api) == {"game0001": "stored", "game0003": "stored"}
+    else:
+        process(api, make_game(1), make_game(2), make_game(3))
+        assert outcomes(api) == {"game0001": "stored", "game0002": "not_accepted", "game0003": "stored"}
+
+
+def test_a_message_that_holds_no_game_does_not_harm_the_others() -> None:
+    api = FakeApi()
+    with pytest.raises(ExceptionGroup, match="games stay pending") as raised:
+        process(api, {}, make_game(2), {})
+    assert len(raised.value.exceptions) == 2
+    assert outcomes(api) == {"game0002": "stored"}
