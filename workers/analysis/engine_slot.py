@@ -2,18 +2,28 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import chess
 import structlog
 
 from app.contract.positions import EngineIdentity, Evaluation
-from workers.analysis.engine import Engine, EngineChanged, EngineError, EngineOptions, EngineUnfit
+from workers.analysis.engine import (
+    Engine,
+    EngineChanged,
+    EngineError,
+    EngineOptions,
+    EngineTimeout,
+    EngineUnfit,
+)
+from workers.progress import board as progress
 
 _LOG = structlog.get_logger(__name__)
 
 _PROBE_NODES = 1_000
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_LONGEST_PATIENCE_SECONDS = 60.0
 
 
 class EngineSlot:
@@ -22,6 +32,9 @@ class EngineSlot:
     A fresh engine proves itself at the initial position. One that fails there is unfit, and left alone for a
     while, longer each time: the games wait, and none is blamed. One that fails at another position is
     replaced once; if its successor fails as well, the position is to blame.
+
+    One that is too slow to start gets twice the time at the next attempt: where all slots of a host start
+    theirs at once on a small share of a processor, none would ever come up within a fixed one.
     """
 
     def __init__(self, options: EngineOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -72,9 +85,14 @@ class EngineSlot:
         wait = self._not_before - self._clock()
         if wait > 0:
             raise EngineUnfit(f"it is left alone for another {wait:.0f} s")
+        patience = self._options.patience_seconds
+        progress.advance(patience_seconds=patience + self._options.deadline_seconds(_PROBE_NODES))
         try:
             self._engine = await _proven(self._options)
         except EngineError as error:
+            if isinstance(error, EngineTimeout):
+                longer = max(patience, min(2 * patience, _LONGEST_PATIENCE_SECONDS))
+                self._options = replace(self._options, patience_seconds=longer)
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
             self._failures += 1
             self._not_before = self._clock() + pause

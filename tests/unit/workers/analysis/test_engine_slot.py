@@ -7,6 +7,7 @@ import pytest
 
 from tests.fakes import engine as fake
 from tests.fakes.engine import Fault
+from workers.analysis import engine_slot
 from workers.analysis.engine import (
     EngineChanged,
     EngineDied,
@@ -14,6 +15,7 @@ from workers.analysis.engine import (
     EngineUnfit,
 )
 from workers.analysis.engine_slot import EngineSlot
+from workers.progress import Board
 
 BOARD = chess.Board("4k3/8/8/8/8/8/4P3/4K3 w - - 0 1")
 
@@ -138,3 +140,37 @@ async def test_a_start_that_hangs_ends_too(folder: Path) -> None:
     slot = slot_with(fake.install(folder, Fault.NO_UCIOK), patience_seconds=1.0)
     with pytest.raises(EngineUnfit, match="engine_timeout"):
         await slot.ready()
+
+
+async def test_an_engine_that_is_too_slow_to_start_gets_twice_the_time_again_and_again(folder: Path) -> None:
+    clock = Clock()
+    slot = slot_with(fake.install(folder, Fault.NO_UCIOK), clock, patience_seconds=0.05)
+    waited = []
+    for _ in range(3):
+        with pytest.raises(EngineUnfit, match="no answer in") as raised:
+            await slot.ready()
+        waited.append(str(raised.value).rpartition(" in ")[2])
+        clock.now += 100
+    assert waited == ["0.05 s", "0.1 s", "0.2 s"]
+
+
+async def test_the_time_to_start_has_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_slot, "_LONGEST_PATIENCE_SECONDS", 0.07)
+    clock = Clock()
+    slot = slot_with(fake.install(folder, Fault.NO_UCIOK), clock, patience_seconds=0.05)
+    for expected in ("0.05 s", "0.07 s", "0.07 s"):
+        with pytest.raises(EngineUnfit, match=f"no answer in {expected}"):
+            await slot.ready()
+        clock.now += 100
+
+
+async def test_the_start_of_an_engine_is_no_hang_for_as_long_as_it_may_take(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Board()
+    monkeypatch.setattr(engine_slot, "progress", board)
+    slot = slot_with(fake.install(folder, fit=True), patience_seconds=20)
+    await slot.ready()
+    await slot.close()
+    (shown,) = board.slots(1)
+    assert shown.patience_seconds > 40
