@@ -30,6 +30,8 @@ _STOPPED: Final = ("scoresheet-consumer.service", "scoresheet-analysis-consumer.
 _WORKERS: Final = ("scoresheet-analysis-consumer.service", SECOND_WORKER)
 _HOLDERS: Final = "SELECT worker FROM game_analyses WHERE state = 'running' AND lease_until > now()"
 """A lease that lapsed, while the API was away say, waits for somebody to take the game over."""
+_LEASE_SECONDS: Final = 30
+"""Renewed after a third of it; what has less than a third left is a claim whose answer was lost."""
 _STOP_LIMIT_SECONDS: Final = 180
 """The workers' TimeoutStopSec=, after which systemd kills."""
 _MISCONFIGURED: Final = "scoresheet-analysis-consumer@9.service"
@@ -108,7 +110,8 @@ def warm_stop(_: Situation) -> str:
     took = time.monotonic() - began
     results = show(_WORKERS, "Result")
     # Whoever was killed before still holds a game until its lease ends: these are others.
-    holders = {int(name.rpartition(":")[2]) for name in sql(_HOLDERS)}
+    kept = f"{_HOLDERS} + interval '{_LEASE_SECONDS // 3} s'"
+    holders = {int(name.rpartition(":")[2]) for name in sql(kept)}
     back = sum(_handed_back(unit) - handed_back[unit] for unit in _WORKERS)
     set_quota(200)  # what is left shall not take too long
     run("systemctl", "start", *_WORKERS)
