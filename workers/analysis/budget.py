@@ -24,6 +24,8 @@ _SCAN = 32
 """The scan gets the reference divided by this, …"""
 _SCAN_NODES_MIN = 1_500
 """… but at least so many nodes: below, even the best move is often a guess."""
+_SCAN_SHARE_MAX = 4
+"""A scan of more than the reference divided by this would cost more than it saves: all get the reference."""
 _STEP = 8
 """The searches between scan and reference get the reference divided by this."""
 _DOUBT_PER_HALVING = 0.008
@@ -76,7 +78,9 @@ def steps(budget: Budget) -> tuple[int, ...]:
     reference = budget.reference_nodes
     if budget.mode is BudgetMode.FIXED:
         return (reference,)
-    scan = min(reference, max(_SCAN_NODES_MIN, reference // _SCAN))
+    scan = max(_SCAN_NODES_MIN, reference // _SCAN)
+    if scan > reference // _SCAN_SHARE_MAX:
+        return (reference,)
     return tuple(sorted({scan, max(scan, reference // _STEP), reference}))
 
 

@@ -57,9 +57,10 @@ def test_the_fixed_mode_scans_with_the_reference_and_deepens_nothing() -> None:
 
 
 def test_a_small_reference_is_scanned_with_nodes_that_say_something() -> None:
-    references = (500, 4_000, 160_000)
+    # Of 5,999, a scan would take more than a quarter.
+    references = (500, 5_999, 6_000, 160_000)
     scans = [scan_nodes(Budget(nodes, BudgetMode.ADAPTIVE)) for nodes in references]
-    assert scans == [500, 1_500, 5_000]
+    assert scans == [500, 5_999, 1_500, 5_000]
 
 
 def test_a_quiet_game_gets_no_more_than_the_scan() -> None:
