@@ -25,7 +25,7 @@ from workers.ingestion.parsing import parse
 GAMES = 20
 PLIES = 24
 """Of each game, at most."""
-BUDGET = Budget(4_000, BudgetMode.ADAPTIVE)
+BUDGET = Budget(6_000, BudgetMode.ADAPTIVE)
 BUILDS = TOOLS / "stockfish-17"
 
 
