@@ -188,7 +188,7 @@ def _periodic(task: TaskName, seconds: int) -> dict[str, Any]:
 
 
 def _quieten_celery() -> None:
-    # Both write at INFO for every task; the tracer's error line repeats ours, with the arguments in it.
+    # They write at INFO for every task; a tracer's error line repeats ours, with the arguments in it.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     for tracer in ("celery.app.trace", "celery_batches.trace"):
         logging.getLogger(tracer).setLevel(logging.CRITICAL)

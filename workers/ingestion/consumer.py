@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from app.contract.games import GameRecord
 from app.contract.ingestion import Observation, Observations, Refusal
-from workers.api_client import ApiClient, ApiError, ApiProblem
+from workers.api_client import ApiClient, ApiError, ApiProblem, ApiUnavailable
 from workers.ingestion.lines import load_json
 from workers.ingestion.parsing import parse, refusal
 from workers.progress import board
@@ -34,18 +34,18 @@ class _Parsed(NamedTuple):
     observation: Observation
 
 
-def process(api: ApiClient, deliveries: Sequence[Delivery]) -> None:
+def process(api: ApiClient, messages: Sequence[Sequence[Any]]) -> None:
     """Parse games and store each, or the reason why it can't be stored. Idempotent.
 
-    Raises what kept a game from that once the others are done, ApiError if the API can't be reached for long:
-    it stays pending in the manifest, and is fetched again.
+    A message holds what Delivery does. Raises what kept a game from that once the others are done, ApiError
+    if the API can't be reached for long: it stays pending in the manifest, and is fetched again.
     """
     parsed: list[_Parsed] = []
     failures: list[Exception] = []
-    for delivery in deliveries:
+    for message in messages:
         board.advance()
         try:
-            parsed.append(_parse(delivery))
+            parsed.append(_parse(Delivery(*message)))
         except Exception as error:  # noqa: BLE001  the other games are not to blame
             failures.append(error)
     if parsed:
@@ -77,7 +77,7 @@ def _store(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:
         answer = api.store(Observations(observations=[observation for _, observation in parsed]))
     except ApiProblem as problem:
         if len(parsed) > 1:
-            return [failure for one in parsed for failure in _store(api, [one])]
+            return _store_singly(api, parsed)
         ((payload, observation),) = parsed
         if problem.status not in _AT_FAULT or observation.refusal is not None:
             return [problem]
@@ -86,8 +86,19 @@ def _store(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:
         return _store(api, [_Parsed(payload, observation.model_copy(update={"game": None, "refusal": why}))])
     except ApiError as error:
         return [error]
+    board.count(len(parsed))
     _LOG.debug("games_processed", **answer.model_dump())
     return []
+
+
+def _store_singly(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:
+    failures: list[Exception] = []
+    for one in parsed:
+        board.advance()
+        failures += _store(api, [one])
+        if failures and isinstance(failures[-1], ApiUnavailable):
+            break  # each of the others would wait for the API as long as this one did
+    return failures
 
 
 def _note(observation: Observation, why: Refusal) -> None:

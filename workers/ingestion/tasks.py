@@ -77,8 +77,7 @@ def fetch_player_games(player: str) -> None:
 )
 def process_game_data(requests: list[SimpleRequest]) -> None:
     """Parse and store games, one a request; its arguments are those of Delivery."""
-    consumer.process(get_api_client(), [consumer.Delivery(*request.args) for request in requests])
-    board.count(len(requests))
+    consumer.process(get_api_client(), [request.args for request in requests])
     if board.backlog_is_due(_BACKLOG_SECONDS):
         with contextlib.suppress(redis.RedisError):  # only a line of status lacks it
             board.set_backlog(broker.queue_length(_redis(), QueueName.DB))

@@ -161,7 +161,7 @@ def test_a_task_s_slot_says_that_it_is_busy_and_what_it_has_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     board = Board()
-    for module in (celery_app, workers.ingestion.tasks):
+    for module in (celery_app, workers.ingestion.tasks, workers.ingestion.consumer):
         monkeypatch.setattr(module, "board", board)
     meanwhile: list[bool] = []
     store = api.store

@@ -9,13 +9,23 @@ from tests.unit.workers.ingestion.fakes import FakeApi
 from tests.unit.workers.ingestion.games import CREATED_MS, make_game
 from workers.api_client import ApiProblem, ApiUnavailable
 from workers.ingestion import consumer
+from workers.progress import Board
+
+
+@pytest.fixture(autouse=True)
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """Give the consumer a page of its own."""
+    board = Board()
+    monkeypatch.setattr(consumer, "board", board)
+    return board
+
+
+def messages(*games: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [("alice", 7, line, json.dumps(game)) for line, game in enumerate(games, start=3)]
 
 
 def process(api: FakeApi, *games: dict[str, Any]) -> None:
-    consumer.process(
-        api.as_client(),
-        [consumer.Delivery("alice", 7, line, json.dumps(game)) for line, game in enumerate(games, start=3)],
-    )
+    consumer.process(api.as_client(), messages(*games))
 
 
 def outcomes(api: FakeApi) -> dict[str, str]:
@@ -90,3 +100,27 @@ def test_a_message_that_holds_no_game_does_not_harm_the_others() -> None:
         process(api, {}, make_game(2), {})
     assert len(raised.value.exceptions) == 2
     assert outcomes(api) == {"game0002": "stored"}
+
+
+def test_a_message_of_another_shape_does_not_harm_the_others() -> None:
+    api = FakeApi()
+    first, second, third = messages(make_game(1), make_game(2), make_game(3))
+    with pytest.raises(TypeError):
+        consumer.process(api.as_client(), [first, (*second, "more"), third])
+    assert outcomes(api) == {"game0001": "stored", "game0003": "stored"}
+
+
+def test_the_games_that_went_well_are_counted_whatever_became_of_the_others(board: Board) -> None:
+    problem = ApiProblem(404, "odd", "it is odd", {})
+    api = FakeApi(faults={"store": [problem, None, problem]})
+    with pytest.raises(ExceptionGroup):
+        process(api, make_game(1), make_game(2), make_game(3), {})
+    assert board.slots(1)[0].done == 2
+
+
+def test_an_api_that_goes_away_is_waited_for_once() -> None:
+    problem = ApiProblem(422, "odd", "one of them is odd", {})
+    api = FakeApi(faults={"store": [problem, None, ApiUnavailable("gone")]})
+    with pytest.raises(ApiUnavailable):
+        process(api, make_game(1), make_game(2), make_game(3))
+    assert outcomes(api) == {"game0001": "stored"}
