@@ -8,11 +8,14 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.contract.names import QUEUE_OF_TASK, QueueName
 from app.kit.environment import EX_CONFIG, ConfigurationError, NotNowError
 from workers.settings import Role, Settings, get_settings
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 class _Worker(NamedTuple):
@@ -121,12 +124,7 @@ def _run_worker(role: Role, settings: Settings) -> int:
         concurrency=_concurrency(role, settings),
         pool="prefork",
         loglevel=settings.log_level,
-        # What a process takes up at once, and no more: the rest waits where all workers see it.
-        prefetch_multiplier=max(
-            getattr(celery.tasks[str(task)], "flush_every", 1)
-            for task, queue in QUEUE_OF_TASK.items()
-            if queue is worker.queue
-        ),
+        prefetch_multiplier=_messages_at_once(role, celery),
         max_tasks_per_child=worker.max_tasks_per_child,
         max_memory_per_child=worker.max_memory_per_child_kib,
         without_gossip=True,
@@ -149,6 +147,12 @@ def _concurrency(role: Role, settings: Settings) -> int:
         Role.CONSUMER: settings.consumer_concurrency,
         Role.ANALYSIS_CONSUMER: settings.analysis_concurrency,
     }.get(role, 1)
+
+
+def _messages_at_once(role: Role, celery: "Celery[Any]") -> int:
+    """Return how many messages one process of a role takes up; the rest waits where all workers see it."""
+    tasks = (str(task) for task, queue in QUEUE_OF_TASK.items() if queue is _WORKERS[role].queue)
+    return max(getattr(celery.tasks[task], "flush_every", 1) for task in tasks)
 
 
 def _run_beat(settings: Settings) -> int:

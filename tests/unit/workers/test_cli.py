@@ -1,5 +1,6 @@
 """Does the command line say what it can do, and what is wrong?"""
 
+import importlib
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from app.kit.environment import PREFIX, NotNowError
 from workers import cli
 from workers.analysis import preflight
 from workers.analysis.plugin_registry import load_plugins
+from workers.celery_app import app
+from workers.ingestion.tasks import GAMES_AT_ONCE
 from workers.settings import Role, Settings, get_settings
 
 
@@ -102,3 +105,12 @@ def test_the_selected_plugins_are_active_alone(environment: pytest.MonkeyPatch) 
     get_settings.cache_clear()
     environment.setenv("SCORESHEET_PLUGINS", "largest_swing,accuracy")
     assert [plugin.name for plugin in preflight.plugins(get_settings())] == ["accuracy", "largest_swing"]
+
+
+def test_only_a_process_that_stores_games_takes_up_several_messages() -> None:
+    roles = [role for role in Role if role is not Role.BEAT]
+    for role in roles:
+        importlib.import_module(cli._WORKERS[role].tasks)
+    assert {role: cli._messages_at_once(role, app) for role in roles} == dict.fromkeys(roles, 1) | {
+        Role.CONSUMER: GAMES_AT_ONCE
+    }
