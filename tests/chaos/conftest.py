@@ -17,7 +17,9 @@ from tests.e2e.harness import System
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that asks for `seed` one, or as many as there shall be runs."""
     if "seed" in metafunc.fixturenames:
-        first = int(os.environ.get("SCORESHEET_CHAOS_SEED") or random.randrange(10**6))
+        # Each process of a run in several has to find the same tests.
+        seeds = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+        first = int(os.environ.get("SCORESHEET_CHAOS_SEED") or seeds.randrange(10**6))
         runs = int(os.environ.get("SCORESHEET_CHAOS_RUNS") or 1)
         metafunc.parametrize("seed", range(first, first + runs), ids=lambda seed: f"seed{seed}")
 
