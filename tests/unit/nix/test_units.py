@@ -53,6 +53,12 @@ def test_a_role_comes_back_by_itself_but_for_a_wrong_setting(unit: UnitFile) -> 
     assert unit.one("RestartPreventExitStatus") == "78"
 
 
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.BEAT])
+def test_who_reports_to_the_api_is_stopped_before_it(role: Role) -> None:
+    after = read_unit(SYSTEMD / f"scoresheet-{role}.service").one("After").split()
+    assert "scoresheet-api.service" in after
+
+
 @pytest.mark.parametrize("unit", _LONG_RUNNING, ids=_names(_LONG_RUNNING))
 def test_systemd_hears_from_the_process_that_works(unit: UnitFile) -> None:
     assert unit.one("NotifyAccess") == "main"
