@@ -8,15 +8,14 @@ from typing import Any, Final
 from tests.system.inside.host import Http, expect, run, sql, wait_until
 
 _GAMES: Final = Path("tests/fakes/lichess/games/selfplay.ndjson")
-_SERVED_GAMES: Final = 34
-"""So many that analysis has work until the warm stop, and ends in good time. Only these give it work: the
-positions of copies are known."""
+_LONGEST_PLIES: Final = 70
+"""Of a game that is served: together they give analysis work until the warm stop, and end in good time."""
 _SERVED: Final = Path("/run/fake-lichess.ndjson")
 _PORT: Final = 8090
 _GAMES_A_SECOND: Final = 4
 """So slow that systemd hears of the fetch while it is under way."""
 _COPIES: Final = 5
-"""Enough for something to be under way; all have to be analysed in the end, by an engine that is emulated."""
+"""Enough for something to be under way. The shortest games: analysis of them has nothing to show any more."""
 OWNER: Final = "scoresheet-demo"
 """Who plays in all bundled games."""
 _ANALYSED: Final = {"standard", "chess960", "fromPosition"}
@@ -32,19 +31,20 @@ class Lichess:
     """Their games, by user id."""
 
     def start(self) -> None:
-        """Serve most bundled games on this machine; they are OWNER's."""
-        lines = _GAMES.read_text().splitlines(keepends=True)[:_SERVED_GAMES]
-        _SERVED.write_text("".join(lines))
+        """Serve the bundled games that are not long on this machine; they are OWNER's."""
+        games = map(json.loads, _GAMES.read_text().splitlines())
+        self.players[OWNER] = [game for game in games if _plies(game) <= _LONGEST_PLIES]
+        _SERVED.write_text("".join(json.dumps(game) + "\n" for game in self.players[OWNER]))
         python = "/opt/scoresheet/bin/python"
         options = f"--games {_SERVED} --port {_PORT} --speed-limit {_GAMES_A_SECOND} --control".split()
         unit = ("systemd-run", "--quiet", "--unit=fake-lichess", f"--working-directory={Path.cwd()}")
         run(*unit, python, "-m", "tests.fakes.lichess", *options)
-        self.players[OWNER] = [json.loads(line) for line in lines]
         wait_until(lambda: self.control.json_or_none("/_control/requests"), "the fake Lichess answers")
 
     def add(self, player: str) -> None:
         """Open an account with copies of some bundled games, and follow it."""
-        copies = json.loads(json.dumps(self.players[OWNER][:_COPIES]))
+        shortest = sorted(self.players[OWNER], key=_plies)[:_COPIES]
+        copies = json.loads(json.dumps(sorted(shortest, key=lambda game: game["createdAt"])))
         for number, game in enumerate(copies):
             game["id"] = f"{player[:5]:x<5}{number:03}"
             game.pop("fullId", None)
@@ -95,3 +95,7 @@ class Lichess:
     def analysed(self, player: str) -> int:
         """Count the player's games that an engine can analyse."""
         return sum(game["variant"] in _ANALYSED for game in self.players[player])
+
+
+def _plies(game: dict[str, Any]) -> int:
+    return len(game["moves"].split())

@@ -23,6 +23,8 @@ from tests.system.inside.situation import Situation
 # When a worker stops, to standard error, past every logger (kombu/transport/virtual/base.py).
 _PRINTED_BY_KOMBU: Final = re.compile(r"Restoring \d+ unacknowledged message\(s\)")
 _BACKUPS: Final = Path("/var/lib/scoresheet/backups")
+_OPEN: Final = """SELECT 'fetch ' || id FROM ingestion_runs WHERE finished_at IS NULL
+    UNION ALL SELECT 'game ' || game_id FROM game_analyses WHERE state = 'running'"""
 _TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 
 
@@ -68,6 +70,8 @@ def restored(situation: Situation) -> str:
     began = time.monotonic()
     run("systemctl", "stop", "scoresheet.target", "scoresheet-*.service")
     stopped = time.monotonic() - began
+    open_ = sql(_OPEN)
+    expect(not open_, f"the API had stopped before these were reported: {open_}")
     run("systemctl", "start", "scoresheet-backup.service")
     before = _tables()
     psql = ("runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "--quiet")
