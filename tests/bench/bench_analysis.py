@@ -99,7 +99,14 @@ def _costs(
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("games", nargs="*", default=[f"{_BUNDLED}:4"], metavar="FILE[:GAMES]")
+    parser.add_argument(
+        "games",
+        nargs="*",
+        default=[f"{_BUNDLED}:4"],
+        metavar="FILE[:GAMES]",
+        help="NDJSON or PGN, may be gzipped; FILE:40 draws 40 of its games, always the same,\n"
+        "and FILE:40-60 the 20 that it would draw next (default: %(default)s)",
+    )
     parser.add_argument("--references", type=int, nargs="+", default=[4_000, 16_000])
     parser.add_argument("--truth", type=int, default=64_000)
     parser.add_argument("--hash-mb", type=int, default=16)
@@ -116,8 +123,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _sample(source: str) -> list[Game]:
-    path, _, count = source.partition(":")
-    return sample(Path(path), int(count or 1_000_000))
+    path, _, wanted = source.partition(":")
+    if not wanted:
+        return sample(Path(path))
+    first, dash, last = wanted.rpartition("-")
+    return sample(Path(path), int(last))[int(first) if dash else 0 :]
 
 
 def _search(jobs: Sequence[Job], cache: Path, engine: Path, options: argparse.Namespace) -> None:

@@ -41,8 +41,8 @@ class Game:
         return self.fens[:-1] if self.over else self.fens
 
 
-def sample(path: Path, count: int) -> list[Game]:
-    """Return some of a file's games, always the same, in an order that has nothing to do with the file's.
+def sample(path: Path, count: int | None = None) -> list[Game]:
+    """Return so many of a file's games, or all, in an order that is always the same and not the file's.
 
     NDJSON as Lichess exports it, or PGN; either may be gzipped.
     """
