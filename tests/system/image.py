@@ -19,6 +19,7 @@ from dev import newer_debian
 from dev.errors import DevError
 from dev.paths import CHECKOUT, TOOLS
 from tests.system import documented, programs
+from tests.system.inside import faults
 
 __all__ = ["SOURCE", "Image", "build"]
 
@@ -80,6 +81,9 @@ TTYPath=/dev/ttyS1
 WantedBy=multi-user.target
 """
 
+# From boot on: while a unit runs, it keeps the watchdog that it was started with.
+_HUNG_UNIT: Final = f"[Service]\nWatchdogSec={faults.WATCHDOG_SECONDS}\n"
+
 
 @dataclass(frozen=True)
 class Image:
@@ -125,7 +129,7 @@ def _base_inputs() -> list[bytes]:
 def _disk_inputs() -> list[bytes]:
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_CHECKED_OUT]
     names = subprocess.run(listing, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    parts = ["\n".join(_steps()[1]).encode(), Path(__file__).read_bytes()]
+    parts = ["\n".join(_steps()[1]).encode(), Path(__file__).read_bytes(), _HUNG_UNIT.encode()]
     for name in sorted(set(filter(None, names.split("\0")))):
         path = CHECKOUT / name
         if path.is_file():
@@ -182,6 +186,7 @@ def _make_disk(base: Path, disk: Path) -> None:
         _copy(CHECKOUT / name, changes / SOURCE.lstrip("/") / name)
     _write(changes / "etc/scoresheet/environment", _settings())
     _write(changes / "etc/systemd/system/checks.service", _CHECKS_UNIT)
+    _write(changes / f"etc/systemd/system/{faults.HUNG}.d/watchdog.conf", _HUNG_UNIT)
     _write(changes / "etc/hostname", "chess\n")
     steps = [
         *_steps()[1],
@@ -189,7 +194,7 @@ def _make_disk(base: Path, disk: Path) -> None:
         "pg_ctlcluster 17 main start",
         "runuser -u postgres -- psql --no-psqlrc --quiet --file=systemd/database.sql",
         "pg_ctlcluster 17 main stop",
-        "systemctl enable --quiet checks.service scoresheet-analysis-consumer@2.service",
+        f"systemctl enable --quiet checks.service {faults.HUNG}",
         "systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer",
     ]
     image = draft / "disk.img"

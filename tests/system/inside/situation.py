@@ -16,6 +16,10 @@ class Situation:
     status: StatusLines = field(default_factory=StatusLines)
     secrets: list[str] = field(default_factory=list)
     """What must stand in no journal."""
+    hung_pid: int = 0
+    """The main process of the worker that was stopped for its watchdog to notice."""
+    hung_since: float = 0.0
+    """When, by `time.monotonic()`."""
 
     def __post_init__(self) -> None:
         self.lichess = Lichess(self.api)

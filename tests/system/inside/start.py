@@ -16,8 +16,9 @@ _ENGINE_EXPOSURE_LIMIT: Final = 1.0
 _WORKER_TOKEN: Final = Path("/var/lib/scoresheet/secrets/worker-token")
 
 
-def boot(_: Situation) -> str:
+def boot(situation: Situation) -> str:
     """Wait for every role; nothing had to be started twice on the way."""
+    situation.lichess.start()
     # The second worker too: what there is to analyse must not be done before both are at it.
     units = (*UNITS, SECOND_WORKER)
     wait_ready(units)
@@ -78,7 +79,6 @@ def ingest(situation: Situation) -> str:
     )
     situation.api.token = token.strip()
     situation.secrets += [token.strip(), _WORKER_TOKEN.read_text().strip()]
-    situation.lichess.start()
     situation.status.start()
     began = time.monotonic()
     situation.lichess.follow(OWNER)
