@@ -46,7 +46,7 @@ _CHECKED_OUT: Final = (
 _SETTINGS: Final[Mapping[str, int | str]] = {
     "LICHESS_URL": "http://127.0.0.1:8090",
     "NODES": 600,
-    "ANALYSIS_CONCURRENCY": 2,
+    "ANALYSIS_CONCURRENCY": 1,
     "CONSUMER_CONCURRENCY": 3,
     "ORCHESTRATOR_SECONDS": 10,
     "SYNC_INTERVAL_SECONDS": 10,

@@ -117,9 +117,10 @@ def journal(*selection: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
-def written_by(unit: str) -> list[str]:
-    """Return the lines that the processes of a unit wrote, without systemd's about them."""
-    return [str(entry["MESSAGE"]) for entry in journal(f"_SYSTEMD_UNIT={unit}", "_TRANSPORT=stdout")]
+def written_by(unit: str, *, but_pid: int = 0) -> list[str]:
+    """Return the lines that the processes of a unit wrote, all but one, without systemd's about them."""
+    entries = journal(f"_SYSTEMD_UNIT={unit}", "_TRANSPORT=stdout")
+    return [str(entry["MESSAGE"]) for entry in entries if int(entry["_PID"]) != but_pid]
 
 
 def drop_in(unit: str, text: str) -> None:
@@ -129,10 +130,13 @@ def drop_in(unit: str, text: str) -> None:
     (folder / "checks.conf").write_text(text)
 
 
-def sql(query: str) -> list[str]:
-    """Return the rows of a query, past the API; columns are separated by `|`."""
+def sql(query: str, role: str = "postgres") -> list[str]:
+    """Return the rows of a query, past the API; columns are separated by `|`.
+
+    The role's name is its user's on this machine.
+    """
     psql = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname=scoresheet")
-    return run("runuser", "-u", "postgres", "--", *psql, f"--command={query}").splitlines()
+    return run("runuser", "-u", role, "--", *psql, f"--command={query}").splitlines()
 
 
 @dataclass

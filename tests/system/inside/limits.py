@@ -23,7 +23,7 @@ the rest."""
 
 def quota(situation: Situation) -> str:
     """Measure that analysis saturates its quota and gets no more, and that the API answers meanwhile."""
-    wait_until(lambda: situation.lichess.analyses()["running"] >= 4, "four games are analysed at once")
+    wait_until(lambda: situation.lichess.analyses()["running"] >= 2, "both workers analyse")
     with _requests(situation) as answers:
         figure = _use_of_processor(100)
     expect(len(answers) > 5, f"only {len(answers)} requests were answered")

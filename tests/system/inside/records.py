@@ -23,6 +23,7 @@ from tests.system.inside.situation import Situation
 # When a worker stops, to standard error, past every logger (kombu/transport/virtual/base.py).
 _PRINTED_BY_KOMBU: Final = re.compile(r"Restoring \d+ unacknowledged message\(s\)")
 _BACKUPS: Final = Path("/var/lib/scoresheet/backups")
+_API_ROLE: Final = "scoresheet"
 _OPEN: Final = """SELECT 'fetch ' || id FROM ingestion_runs WHERE finished_at IS NULL
     UNION ALL SELECT 'game ' || game_id FROM game_analyses WHERE state = 'running'"""
 _TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
@@ -32,7 +33,8 @@ def structured(situation: Situation) -> str:
     """Read what the roles wrote: each line is one event in JSON, and none holds a secret."""
     lines = 0
     for unit in (*UNITS, SECOND_WORKER):
-        for text in written_by(unit):
+        # The worker that hung printed its threads' stacks when the watchdog ended it.
+        for text in written_by(unit, but_pid=situation.hung_pid):
             if _PRINTED_BY_KOMBU.fullmatch(text):
                 continue
             try:
@@ -65,7 +67,7 @@ def analysed(situation: Situation) -> str:
     return f"{games} games of {len(lichess.players)} players stored once, {done} analysed ({took:.0f} s)"
 
 
-def restored(situation: Situation) -> str:
+def restored(_: Situation) -> str:
     """Restore a backup into an empty database: every row is as it was."""
     began = time.monotonic()
     run("systemctl", "stop", "scoresheet.target", "scoresheet-*.service")
@@ -73,34 +75,25 @@ def restored(situation: Situation) -> str:
     open_ = sql(_OPEN)
     expect(not open_, f"the API had stopped before these were reported: {open_}")
     run("systemctl", "start", "scoresheet-backup.service")
-    before = _tables()
+    before = _tables(_API_ROLE)
     psql = ("runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "--quiet")
     run(*psql, "--command=DROP DATABASE scoresheet WITH (FORCE)")
     run(*psql, "--file=systemd/database.sql")
     expect(not sql(_TABLES), "the new database is not empty")
     (dump,) = _BACKUPS.glob("*.dump")
     said = run("runuser", "-u", "scoresheet", "--", "/usr/local/libexec/scoresheet-restore", str(dump))
-    after = _tables()
+    after = _tables(_API_ROLE)
     differing = sorted(table for table in before | after if before.get(table) != after.get(table))
     expect(not differing, f"these tables differ: {differing}")
-    began = time.monotonic()
-    run("systemctl", "start", "scoresheet-api.service")
-    served = time.monotonic() - began
-    situation.lichess.check()
-    for player in situation.lichess.players:
-        expect(situation.lichess.is_whole(player), f"the API does not call {player}'s games complete")
-    return (
-        f"{said.strip()}; every table's rows have the same hash. Target stopped in {stopped:.0f} s, "
-        f"the restored database served after {served:.0f} s"
-    )
+    return f"{said.strip()}; the API's role reads the same of every table. Target stopped in {stopped:.0f} s"
 
 
-def _tables() -> dict[str, str]:
-    """Return count and hash of each table's rows, whatever their order."""
+def _tables(role: str) -> dict[str, str]:
+    """Return count and hash of each table's rows, whatever their order, as a role reads them."""
     hashed = "count(*) || ' ' || md5(coalesce(string_agg(md5(row::text), '' ORDER BY md5(row::text)), ''))"
     # One query for all: to start psql takes an emulated processor most of a second.
-    each = [f"SELECT '{name}', {hashed} FROM {name} AS row" for name in sql(_TABLES)]  # noqa: S608  our own
-    return dict(row.split("|") for row in sql(" UNION ALL ".join(each)))
+    each = [f"SELECT '{name}', {hashed} FROM {name} AS row" for name in sql(_TABLES, role)]  # noqa: S608  our own
+    return dict(row.split("|") for row in sql(" UNION ALL ".join(each), role))
 
 
 def nothing_failed(_: Situation) -> str:

@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.system.inside.host import SECOND_WORKER, UNITS, expect, run, short, show, wait_ready
+from tests.system.inside.host import SECOND_WORKER, UNITS, expect, run, short, show, wait_ready, wait_until
 from tests.system.inside.lichess import OWNER
 from tests.system.inside.situation import Situation
 
 _ENGINE_UNIT: Final = "scoresheet-analysis-consumer.service"
+_MIGRATION: Final = "scoresheet-migrate.service"
 _EXPOSURE_LIMIT: Final = 1.5
 _ENGINE_EXPOSURE_LIMIT: Final = 1.0
 _WORKER_TOKEN: Final = Path("/var/lib/scoresheet/secrets/worker-token")
@@ -18,11 +19,14 @@ _WORKER_TOKEN: Final = Path("/var/lib/scoresheet/secrets/worker-token")
 
 def boot(situation: Situation) -> str:
     """Wait for every role; nothing had to be started twice on the way."""
+    # Beside the API, whose start leaves an emulated processor idle.
     situation.lichess.start()
+    wait_until(_is_migrated, "the database is migrated")
+    _make_token(situation)
     # The second worker too: what there is to analyse must not be done before both are at it.
     units = (*UNITS, SECOND_WORKER)
     wait_ready(units)
-    shown = show((*units, "scoresheet-migrate.service"), "ActiveEnterTimestampMonotonic", "NRestarts")
+    shown = show((*units, _MIGRATION), "ActiveEnterTimestampMonotonic", "NRestarts")
     again = [unit for unit, properties in shown.items() if properties["NRestarts"] != "0"]
     expect(not again, f"started more than once: {again}")
     last = max(int(properties["ActiveEnterTimestampMonotonic"]) for properties in shown.values())
@@ -31,6 +35,18 @@ def boot(situation: Situation) -> str:
         "no target",
     )
     return f"{last / 1e6:.0f} s from the kernel's start to the last READY of {len(units)} units"
+
+
+def _is_migrated() -> bool:
+    ended = "ExecMainExitTimestampMonotonic"
+    return show([_MIGRATION], ended)[_MIGRATION][ended] != "0"
+
+
+def _make_token(situation: Situation) -> None:
+    admin = "/usr/local/libexec/scoresheet-admin"
+    token = run(admin, "token", "create", "checks", "--scope=read", "--scope=write").strip()
+    situation.api.token = token
+    situation.secrets += [token, _WORKER_TOKEN.read_text().strip()]
 
 
 def exposure(_: Situation) -> str:
@@ -74,11 +90,6 @@ def database_closed(_: Situation) -> str:
 
 def ingest(situation: Situation) -> str:
     """Follow a player: the games come in from Lichess."""
-    token = run(
-        "/usr/local/libexec/scoresheet-admin", "token", "create", "checks", "--scope=read", "--scope=write"
-    )
-    situation.api.token = token.strip()
-    situation.secrets += [token.strip(), _WORKER_TOKEN.read_text().strip()]
     situation.status.start()
     began = time.monotonic()
     situation.lichess.follow(OWNER)

@@ -16,7 +16,7 @@ _SAID: Final[Mapping[str, str]] = {
     "scoresheet-producer.service": r"fetching scoresheet-demo: [\d,]+ games?, [\d.]+/s",
     "scoresheet-consumer.service": r"storing [\d.,]+ games/s, [\d,]+ waiting",
     "scoresheet-analysis-producer.service": r"\w.*",
-    "scoresheet-analysis-consumer.service": rf"analysing \d games, [\d,]+ waiting, {_DURATION} left",
+    "scoresheet-analysis-consumer.service": rf"analysing \d games?, [\d,]+ waiting, {_DURATION} left",
 }
 """What each must have said at some time while it worked."""
 
