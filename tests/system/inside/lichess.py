@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.system.inside.host import Http, expect, run, sql, wait_until
 
 _GAMES: Final = Path("tests/fakes/lichess/games/selfplay.ndjson")
-_LONGEST_PLIES: Final = 62
+_LONGEST_PLIES: Final = 56
 """Of a game that is served: together they give analysis work until the warm stop, and end in good time."""
 _SERVED: Final = Path("/run/fake-lichess.ndjson")
 _PORT: Final = 8090
