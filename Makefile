@@ -39,7 +39,7 @@ test: setup ## run all tests, and the unit tests on Python 3.13 too
 test-nix: setup .tools/nix/.complete ## check the systemd units and evaluate the Nix files
 	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q tests/unit/nix
 
-test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root; 10 min)
+test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root; 12 min)
 	@$(PYTHON) -m pytest -q tests/system
 	@$(PYTHON) -m tests.system
 
