@@ -16,7 +16,7 @@ _MEASURED_SECONDS: Final = 10.0
 _SETTLING_SECONDS: Final = 2.0
 _TOLERANCE: Final = 0.05
 """Of the quota: the kernel hands it out by periods of 100 ms, and two readings are not taken at once."""
-_LEAST: Final = 0.5
+_LEAST: Final = 0.6
 """Of the quota, that analysis must use for the figure to say something: other roles, which go first, may want
 the rest."""
 
