@@ -5,20 +5,21 @@ swing, and only the positions around those are searched again with more nodes, i
 reference. Pure and deterministic: the same scores lead to the same searches, on any run.
 
 A position gets more where a verdict over one of the two moves at it is likely to come out otherwise with the
-reference, given how far scores move from so many nodes to that.
+reference, given how far its score may be off: by its nodes, and by how badly those beside it agree with it.
+Scores are those of the positions' own searches here: what a neighbour lends in the end
+(`app.contract.borrowing`) would hide that the two contradict each other.
 The constants were chosen and tested as docs/analysis.md tells.
 """
 
 import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.contract.analyses import BudgetMode
-from app.contract.borrowing import Searched, lenders
 from app.contract.games import Color
 from app.contract.positions import Score
-from plugins.lichess import INITIAL, MoveScores, capped_cp, judge, move_accuracy, winning_chances
+from plugins.lichess import INITIAL, capped_cp, move_accuracy, winning_chances
 
 _SCAN = 32
 """The scan gets the reference divided by this, …"""
@@ -28,24 +29,36 @@ _SCAN_SHARE_MAX = 4
 """A scan of more than the reference divided by this would cost more than it saves: all get the reference."""
 _STEP = 8
 """The searches between scan and reference get the reference divided by this."""
-_DOUBT_PER_HALVING = 0.008
+_DOUBT_EVEN = 0.0026
 """How far winning chances near 0 may be from the reference's, for each time that its nodes are halved."""
-_EDGE_LABELLED = 0.7
-_EDGE_UNLABELLED = 0.1
-_EDGE_BEST = 0.02
-"""Chances, at the very edge of a threshold, that a label changes, that a move without one gets one, and that
-one does which the engine prefers itself: large losses are more often too large than too small."""
-_REACH_LABELLED = 1.8
-_REACH_BEST = 2.0
-"""Over how many doubts the first and the last of these fall; the second falls over one."""
-_EDGE_SWING = 1.2
-"""Weight of the chance that of two swings of one size the other is the larger one."""
-_MATE_DOUBT = 0.5
-"""Chance that a label for allowing or losing a mate changes with what the other position is worth."""
+_DOUBT_UNEVEN = 0.008
+"""How much more with their distance from 0. Both vanish where a game is decided."""
+_DOUBT_CONTRADICTED = 0.035
+"""How much more by what two neighbouring scores contradict each other: the best move loses nothing, and no
+move gains."""
+_DOUBT_LOST = 0.008
+"""How much more by what a move beside the position lost without such a contradiction."""
+_DOUBLED_AFTER = 80
+"""All doubt is twice as large after so many plies: endgames need depth."""
+_CHANGED_LABELLED = 0.7
+_REACH_LABELLED = 1.4
+"""Chance that a label changes at the very edge of a threshold, and over how many doubts that falls."""
+_CHANGED_UNLABELLED = 0.25
+"""That a move without a label gets one; over one doubt. Losses are more often too large than too small."""
+_CHANGED_BEST = 0.03
+"""That a move gets one which the engine prefers itself; over one doubt, too."""
+_CHANGED_MATE = 0.3
+"""That a label for allowing or losing a mate changes with what the other position is worth."""
+_BLUNDER = 0.4
+"""What a blunder that is or is not one counts beyond its label, at the edge."""
+_SWING = 0.6
+"""What the largest swing counts where two moves are level."""
 _POINT = 0.8
 """What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
-_AT_STAKE = 0.56
-"""From so much on a position is searched deeper; tuned to less than a quarter of the fixed mode's nodes."""
+_AT_STAKE = 0.3
+"""From so much on a position is searched deeper; tuned to less than a quarter of the fixed mode's nodes …"""
+_AT_STAKE_REFERENCE = 0.54
+"""… and from so much on with the whole reference, which takes more of them."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
 
@@ -101,28 +114,22 @@ def deepen(
     reference = budget.reference_nodes
     wanted = {ply: reference for ply in sorted(full) if 0 < found[ply].nodes < reference}
     if budget.mode is BudgetMode.ADAPTIVE:
-        stakes = [0.0, *_stakes(starts, _lent(found), reference), 0.0]
-        for ply, (earlier, here, later) in enumerate(zip(stakes, stakes[1:], stakes[2:], strict=False)):
+        nexts = [next((step for step in steps(budget) if step > item.nodes), reference) for item in found]
+        edges = [_AT_STAKE if step < reference else _AT_STAKE_REFERENCE for step in nexts]
+        stakes = [stake / edge for stake, edge in zip(_stakes(starts, found, reference), edges, strict=True)]
+        bounds = [0.0, *stakes, 0.0]
+        for ply, (earlier, here, later) in enumerate(zip(bounds, bounds[1:], bounds[2:], strict=False)):
             # Of neighbours only one at a time: what it shows may settle the other.
-            if here >= _AT_STAKE and here > earlier and here >= later:
-                wanted.setdefault(ply, next(step for step in steps(budget) if step > found[ply].nodes))
+            if here >= 1 and here > earlier and here >= later:
+                wanted.setdefault(ply, nexts[ply])
     return wanted
-
-
-def _lent(found: Sequence[Found]) -> list[Found]:
-    """Return the positions with the scores that count in the end, and the nodes that these rest on."""
-    searched = [Searched(item.nodes, item.score.mate is not None, item.best, item.played) for item in found]
-    return [
-        replace(item, score=found[lender].score, nodes=found[lender].nodes)
-        for item, lender in zip(found, lenders(searched), strict=True)
-    ]
 
 
 def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float]:
     """Return what hangs on each position: chances that verdicts change, and points of accuracy."""
-    doubts = [_doubt(item, reference) for item in found]
+    doubts = _doubts(starts, found, reference)
     doubts[:1] = [0.0]  # whatever the first position is worth, Lichess's rules take INITIAL
-    losses = [_loss(starts, ply, found) for ply in range(1, len(found))]
+    losses = [_loss(starts, ply, _before(found, ply), found[ply].score) for ply in range(1, len(found))]
     largest = sorted((abs(loss) for loss in losses), reverse=True)[:2]
     slopes = _accuracy_slopes(losses)
     stakes = [0.0] * len(found)
@@ -132,12 +139,12 @@ def _stakes(starts: Color, found: Sequence[Found], reference: int) -> list[float
             continue
         rival = largest[-1] if abs(loss) == largest[0] else largest[0]
         stake = (
-            _label_chance(starts, ply, found, doubt)
-            + _chance(_EDGE_SWING, abs(abs(loss) - rival), doubt)
+            _label_stake(starts, ply, found, doubt)
+            + _SWING * math.exp(-abs(abs(loss) - rival) / doubt)
             + _POINT * slope * doubt
         )
         for at in (ply - 1, ply):
-            stakes[at] += stake if doubts[at] else 0.0
+            stakes[at] += stake * (doubts[at] / doubt) ** 2
     # No last bit that differs between math libraries shall decide.
     return [round(stake, 9) for stake in stakes]
 
@@ -160,17 +167,31 @@ def _accuracy_slopes(losses: Sequence[float]) -> list[float]:
     return slopes
 
 
-def _doubt(item: Found, reference: int) -> float:
-    """Return how far a position's winning chances may be from those of a search with the reference."""
-    if item.score.cp is None or not 0 < item.nodes < reference:  # a mate that was found is there
-        return 0.0
-    chances = winning_chances(item.score.cp)
-    return _DOUBT_PER_HALVING * math.log2(reference / item.nodes) * math.sqrt(1 - chances * chances)
-
-
-def _chance(edge: float, distance: float, doubt: float) -> float:
-    """Return a chance, `edge` at no distance, that falls with the distance by Laplace's law."""
-    return edge * math.exp(-distance / doubt)
+def _doubts(starts: Color, found: Sequence[Found], reference: int) -> list[float]:
+    """Return how far each position's winning chances may be from those of a search with the reference."""
+    contradicted, lost = [0.0] * (len(found) + 1), [0.0] * (len(found) + 1)  # by the move that leads to a ply
+    for ply in range(1, len(found)):
+        before, after = found[ply - 1], found[ply]
+        loss = 0.0 if after.score.mate == 0 else _loss(starts, ply, before.score, after.score)
+        if before.best == before.played:
+            contradicted[ply] = abs(loss)
+        elif loss < 0:
+            contradicted[ply] = -loss
+        else:
+            lost[ply] = loss
+    doubts = []
+    for ply, item in enumerate(found):
+        if item.score.cp is None or not 0 < item.nodes < reference:  # a mate that was found is there
+            doubts.append(0.0)
+            continue
+        chances = abs(winning_chances(item.score.cp))
+        doubt = (
+            (1 - chances * chances) * (_DOUBT_EVEN + _DOUBT_UNEVEN * chances)
+            + _DOUBT_CONTRADICTED * (contradicted[ply] + contradicted[ply + 1])
+            + _DOUBT_LOST * (lost[ply] + lost[ply + 1])
+        )
+        doubts.append(doubt * math.log2(reference / item.nodes) * (1 + ply / _DOUBLED_AFTER))
+    return doubts
 
 
 def _mover_sign(starts: Color, ply: int) -> int:
@@ -181,30 +202,28 @@ def _before(found: Sequence[Found], ply: int) -> Score:
     return found[ply - 1].score if ply > 1 else INITIAL
 
 
-def _loss(starts: Color, ply: int, found: Sequence[Found]) -> float:
+def _loss(starts: Color, ply: int, before: Score, after: Score) -> float:
     """Return how far the mover's winning chances fell, with Lichess's cap; a gain is negative."""
     sign = _mover_sign(starts, ply)
-    before = sign * winning_chances(capped_cp(_before(found, ply)))
-    after = found[ply].score
     # Whoever is mated in a mate 0, it is not the mover.
-    return before - (1.0 if after.mate == 0 else sign * winning_chances(capped_cp(after)))
+    remaining = 1.0 if after.mate == 0 else sign * winning_chances(capped_cp(after))
+    return sign * winning_chances(capped_cp(before)) - remaining
 
 
-def _label_chance(starts: Color, ply: int, found: Sequence[Found], doubt: float) -> float:
-    """Return the chance that Lichess's label of a move is another one with the reference."""
+def _label_stake(starts: Color, ply: int, found: Sequence[Found], doubt: float) -> float:
+    """Return the chance that a move's label is another with the reference, with what a blunder adds."""
     before, after = _before(found, ply), found[ply].score
-    sign = _mover_sign(starts, ply)
-    if before.cp is not None and after.cp is not None:
-        loss = sign * (winning_chances(before.cp) - winning_chances(after.cp))
-        distance = min(abs(loss - threshold) for threshold in _THRESHOLDS)
-        if found[ply - 1].best == found[ply - 1].played:
-            return _chance(_EDGE_BEST, distance, _REACH_BEST * doubt)
-        if loss < _THRESHOLDS[0]:
-            return _chance(_EDGE_UNLABELLED, distance, doubt)
-        # Flat at first, unlike the others: a label within a doubt of the threshold is as open as one at it.
-        return _EDGE_LABELLED * math.exp(-((distance / (_REACH_LABELLED * doubt)) ** 2))
     if after.mate == 0:
         return 0.0
-    mover = Color.WHITE if sign == 1 else Color.BLACK
-    judged = judge(MoveScores(mover, before, after, better_known=True))
-    return _MATE_DOUBT if judged is not None else 0.0
+    best = found[ply - 1].best == found[ply - 1].played
+    if before.cp is None or after.cp is None:
+        return _CHANGED_BEST if best else _CHANGED_MATE
+    loss = _mover_sign(starts, ply) * (winning_chances(before.cp) - winning_chances(after.cp))
+    distance = min(abs(loss - threshold) for threshold in _THRESHOLDS) / doubt
+    if best:
+        return _CHANGED_BEST * math.exp(-distance)
+    blunder = _BLUNDER * math.exp(-abs(loss - _THRESHOLDS[-1]) / doubt)
+    if loss < _THRESHOLDS[0]:
+        return _CHANGED_UNLABELLED * math.exp(-distance) + blunder
+    # Flat at first, unlike the others: a label within a doubt of the threshold is as open as one at it.
+    return _CHANGED_LABELLED * math.exp(-((distance / _REACH_LABELLED) ** 2)) + blunder
