@@ -30,6 +30,8 @@ up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
 test: setup ## run all tests, and the unit tests on Python 3.13 too
+	@if command -v g++ >/dev/null && command -v apt-get >/dev/null; then $(MAKE) .tools/stockfish-17/.two; \
+	  else echo "test: no g++ or no apt-get here; builds of one engine are not compared"; fi
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE)
 	@python=$$($(find-3.13)); \
 	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit 0; fi; \
@@ -69,7 +71,7 @@ bench-analysis: setup engines ## measure the analyses: fidelity against nodes, t
 	@$(PYTHON) -m tests.bench.bench_analysis $(GAMES) $(if $(REFERENCES),--references $(REFERENCES)) \
 	  $(call option,truth,$(TRUTH)) $(call option,history,$(HISTORY)) $(call option,slots,$(SLOTS))
 
-engines: .tools/stockfish-17/.complete ## compile several builds of Stockfish 17, for the benchmarks and some tests
+engines: .tools/stockfish-17/.complete ## compile several builds of Stockfish 17, for the benchmarks
 
 clean: ## remove what make made: environments, programs, data and caches
 	@for lock in var/lock var/*/lock; do if [ -e $$lock ] && ! flock --nonblock $$lock true; then \
@@ -103,6 +105,9 @@ PYTHONS := $(if $(IN_NIX_SHELL),,/usr/bin/python3.11 /usr/bin/python3) python3.1
 
 .tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/newer_debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@
+
+.tools/stockfish-17/.two: .venv/.complete dev/engines.py dev/newer_debian.py
+	@$(PYTHON) -m dev two-engines && touch $@
 
 .tools/stockfish-17/.complete: .venv/.complete dev/engines.py dev/newer_debian.py
 	@$(PYTHON) -m dev engines && touch $@

@@ -33,6 +33,16 @@ def test_other_sources_than_those_meant_are_refused(forged: Path) -> None:
     assert [*forged.parent.iterdir()] == [forged]
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_two_builds_are_the_two_plainest(forged: Path, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    forged.mkdir()
+    for kind in engines._ARCHITECTURES[machine][:2]:
+        (forged / f"stockfish-{kind}").touch()
+    engines.build_missing(lambda _step: None, count=2)  # else it would try the forged sources
+    assert len(engines.builds()) == 2
+
+
 def test_nothing_is_fetched_where_every_build_is_there(forged: Path) -> None:
     forged.mkdir()
     for path in map(engines._path, engines._ARCHITECTURES["x86_64"] + engines._ARCHITECTURES["aarch64"]):
