@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import chess
@@ -39,26 +40,6 @@ from workers.analysis.position import searchable
 from workers.analysis.workbench import Workbench
 
 
-@dataclass
-class Tally:
-    """What one side has done."""
-
-    wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    python_seconds: float = 0.0
-    nodes: int = 0
-    games: list[float] = field(default_factory=list)
-    """Wall clock seconds of each."""
-
-    def add(self, cost: "Cost") -> None:
-        """Count one game."""
-        self.wall_seconds += cost.wall_seconds
-        self.cpu_seconds += cost.cpu_seconds
-        self.python_seconds += cost.python_seconds
-        self.nodes += cost.nodes
-        self.games.append(cost.wall_seconds)
-
-
 @dataclass(frozen=True)
 class Cost:
     """What one game took."""
@@ -69,6 +50,39 @@ class Cost:
     python_seconds: float
     """Python's part of it, during which the engine waits."""
     nodes: int
+
+
+@dataclass
+class Tally:
+    """What one side has done."""
+
+    games: list[Cost] = field(default_factory=list)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of all games."""
+        return sum(cost.wall_seconds for cost in self.games)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all games."""
+        return sum(cost.cpu_seconds for cost in self.games)
+
+    @property
+    def python_seconds(self) -> float:
+        """Of all games."""
+        return sum(cost.python_seconds for cost in self.games)
+
+    @property
+    def nodes(self) -> int:
+        """Of all games."""
+        return sum(cost.nodes for cost in self.games)
+
+
+def efficiencies(worker: Tally, bare: Tally) -> list[float]:
+    """Return for each game the processor time of the bare engine by that of the worker, in rising order."""
+    pairs = zip(worker.games, bare.games, strict=True)
+    return sorted(theirs.cpu_seconds / ours.cpu_seconds for ours, theirs in pairs)
 
 
 class Stopwatch:
@@ -168,11 +182,11 @@ def measure(path: Path, claims: Sequence[AnalysisClaim], nodes: int, hash_mb: in
         bench.ready()
         for index, claim in enumerate(claims):
             if index % 2 == 0:
-                ours.add(by_worker(bench, claim, nodes))
-                bare_tally.add(by_engine(bare, claim, nodes))
+                ours.games.append(by_worker(bench, claim, nodes))
+                bare_tally.games.append(by_engine(bare, claim, nodes))
             else:
-                bare_tally.add(by_engine(bare, claim, nodes))
-                ours.add(by_worker(bench, claim, nodes))
+                bare_tally.games.append(by_engine(bare, claim, nodes))
+                ours.games.append(by_worker(bench, claim, nodes))
     assert ours.nodes == bare_tally.nodes, "the two searched differently"
     return ours, bare_tally
 
@@ -192,7 +206,10 @@ def main() -> None:
     print(f"{path}, {options.nodes} nodes a position, hash {options.hash_mb} MB")
     ours, bare_tally = measure(path, claims, options.nodes, options.hash_mb)
     for claim, worker, bare in zip(claims, ours.games, bare_tally.games, strict=True):
-        print(f"{claim.id} {len(claim.uci):4} plies  worker {worker:7.2f} s  bare {bare:7.2f} s")
+        print(
+            f"{claim.id} {len(claim.uci):4} plies  worker {worker.wall_seconds:7.2f} s  "
+            f"bare {bare.wall_seconds:7.2f} s"
+        )
     for clock, worker_seconds, bare_seconds in (
         ("wall clock", ours.wall_seconds, bare_tally.wall_seconds),
         ("processor", ours.cpu_seconds, bare_tally.cpu_seconds),
@@ -202,6 +219,8 @@ def main() -> None:
             f"bare {bare_seconds / len(ours.games):.2f}  nodes/s: worker {ours.nodes / worker_seconds:,.0f}, "
             f"bare {ours.nodes / bare_seconds:,.0f}  efficiency {bare_seconds / worker_seconds:.3f}"
         )
+    each = efficiencies(ours, bare_tally)
+    print(f"efficiency by game, processor: {each[0]:.3f} to {each[-1]:.3f}, median {median(each):.3f}")
     print(f"Python's share of the worker's processor time: {ours.python_seconds / ours.cpu_seconds:.3f}")
 
 

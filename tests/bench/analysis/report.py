@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
 from matplotlib.figure import Figure
 
 from tests.bench.analysis.costs import Backfill, BuildSpeed, Reuse
 from tests.bench.analysis.fidelity import Fidelity
 from tests.bench.analysis.table import ORDERS, Row, Table
+from tests.bench.bench_engine import efficiencies
 
 _MEASURES = {
     "labels": "same label",
@@ -91,15 +93,18 @@ def speeds_text(speeds: Sequence[BuildSpeed], nodes: int) -> str:
     lines = [
         f"{games} games, {nodes:,} nodes a position; per second of processor time, Python's included.",
         "",
-        "| build | bare engine, nodes/s | worker | efficiency | by the wall clock | Python's share |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| build | bare engine, nodes/s | worker | efficiency | by game | by the wall clock | Python's |",
+        "|---|---:|---:|---:|---|---:|---:|",
     ]
     for build in speeds:
         worker, bare = build.worker, build.bare
+        each = efficiencies(worker, bare)
         lines.append(
             f"| {build.name} | {bare.nodes / bare.cpu_seconds:,.0f} | "
             f"{worker.nodes / worker.cpu_seconds:,.0f} | "
-            f"{bare.cpu_seconds / worker.cpu_seconds:.3f} | {bare.wall_seconds / worker.wall_seconds:.3f} | "
+            f"{bare.cpu_seconds / worker.cpu_seconds:.3f} | "
+            f"{each[0]:.3f} to {each[-1]:.3f}, median {median(each):.3f} | "
+            f"{bare.wall_seconds / worker.wall_seconds:.3f} | "
             f"{100 * worker.python_seconds / worker.cpu_seconds:.1f} % |"
         )
     return "\n".join(lines) + "\n"
