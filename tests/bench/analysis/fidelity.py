@@ -1,8 +1,11 @@
 """How much do two analyses of the same games agree in what a player gets to see?"""
 
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import quantiles
+from typing import NamedTuple
 
 from app.contract.games import Color
 from app.contract.positions import Score
@@ -63,26 +66,80 @@ def verdict(game: Game, analysis: Sequence[Search]) -> Verdict:
     )
 
 
+class Interval(NamedTuple):
+    """A difference, and between which values it is in 95 of 100 draws of games."""
+
+    value: float
+    low: float
+    high: float
+
+
+Pair = tuple[Sequence[Verdict], Sequence[Verdict]]
+"""What is taken for the truth of some games, and what is held against it."""
+
+
 def compare(truths: Sequence[Verdict], others: Sequence[Verdict]) -> Fidelity:
     """Return how far the others agree with the truths, game by game."""
-    moves = [
-        pair
-        for truth, other in zip(truths, others, strict=True)
-        for pair in zip(truth.labels, other.labels, strict=True)
-    ]
-    blunders = [other for truth, other in moves if truth is Judgement.BLUNDER]
-    errors = [
-        abs(one - two)
-        for truth, other in zip(truths, others, strict=True)
-        for one, two in zip(truth.accuracies, other.accuracies, strict=True)
-    ]
+    return _fidelity([_count(*each) for each in zip(truths, others, strict=True)])
+
+
+def differences(one: Pair, other: Pair, draws: int = 1_000) -> dict[str, Interval]:
+    """Return by measure how much higher it is for the one than for the other, over the same games.
+
+    The interval is that of a bootstrap over games: as many as there are, drawn again with repetition.
+    """
+    sides = [[_count(*each) for each in zip(*pair, strict=True)] for pair in (one, other)]
+    chance = random.Random(1)  # the same figures on every run
+    games = range(len(sides[0]))
+    drawn = [games, *(chance.choices(games, k=len(games)) for _ in range(draws))]
+    compared = [[_fidelity([side[at] for at in each]) for side in sides] for each in drawn]
+    found = {}
+    for measure in Fidelity.__slots__:
+        value, *rest = (getattr(mine, measure) - getattr(theirs, measure) for mine, theirs in compared)
+        cuts = quantiles(rest, n=40)
+        found[measure] = Interval(value, cuts[0], cuts[-1])
+    return found
+
+
+class _Count(NamedTuple):
+    """What is counted in one game."""
+
+    moves: int
+    labels: int
+    """Of the moves, those with the same label."""
+    blunders: int
+    found: int
+    """Of the blunders, those called so."""
+    swing: int
+    """1 if the largest is the same move."""
+    sides: int
+    """With an accuracy."""
+    error: int
+    """Of their accuracies together."""
+
+
+def _count(truth: Verdict, other: Verdict) -> _Count:
+    labels = [*zip(truth.labels, other.labels, strict=True)]
+    blunders = [theirs for true, theirs in labels if true is Judgement.BLUNDER]
+    errors = [abs(true - theirs) for true, theirs in zip(truth.accuracies, other.accuracies, strict=True)]
+    return _Count(
+        moves=len(labels),
+        labels=sum(true is theirs for true, theirs in labels),
+        blunders=len(blunders),
+        found=sum(label is Judgement.BLUNDER for label in blunders),
+        swing=int(truth.largest_swing == other.largest_swing),
+        sides=len(errors),
+        error=sum(errors),
+    )
+
+
+def _fidelity(games: Sequence[_Count]) -> Fidelity:
+    total = _Count(*map(sum, zip(*games, strict=True)))
     return Fidelity(
-        labels=_share(truth is other for truth, other in moves),
-        blunders=_share(other is Judgement.BLUNDER for other in blunders),
-        swings=_share(
-            truth.largest_swing == other.largest_swing for truth, other in zip(truths, others, strict=True)
-        ),
-        accuracy_error=sum(errors) / len(errors) if errors else 0.0,
+        labels=total.labels / total.moves if total.moves else 1.0,
+        blunders=total.found / total.blunders if total.blunders else 1.0,
+        swings=total.swing / len(games),
+        accuracy_error=total.error / total.sides if total.sides else 0.0,
     )
 
 
@@ -93,8 +150,3 @@ def _largest_swing(game: Game, scores: Sequence[Score]) -> int:
         chances.append(winning_chances(CEILING_CP if white_wins else -CEILING_CP) if game.mated else 0.0)
     changes = [abs(after - before) for before, after in pairwise(chances)]
     return changes.index(max(changes)) + 1
-
-
-def _share(outcomes: Iterable[bool]) -> float:
-    counted = [*outcomes]
-    return sum(counted) / len(counted) if counted else 1.0

@@ -7,7 +7,7 @@ from statistics import median
 from matplotlib.figure import Figure
 
 from tests.bench.analysis.costs import Backfill, BuildSpeed, Reuse
-from tests.bench.analysis.fidelity import Fidelity
+from tests.bench.analysis.fidelity import Fidelity, Interval
 from tests.bench.analysis.table import ORDERS, Row, Table
 from tests.bench.bench_engine import efficiencies
 
@@ -66,25 +66,24 @@ def _one_line(fidelity: Fidelity) -> str:
 
 def _conclusions(result: Table) -> Iterator[str]:
     for reference in result.plan.references:
-        adaptive, fixed = result.row("adaptive", reference), result.row("fixed", reference)
-        yield (
-            f"adaptive {reference:,}: {100 * adaptive.nodes / reference:.1f} % of the fixed mode's nodes; "
-            f"against the truth {_within(adaptive.to_truth, fixed.to_truth, result.floors[reference])}"
-        )
+        share = result.row("adaptive", reference).nodes / reference
+        yield f"adaptive {reference:,}, for {100 * share:.1f} % of the nodes (95 % of draws of these games):"
+        yield ""
+        for beside, found in (
+            ("against fixed, less one order against the other", result.beside_floor),
+            ("against the truth, less fixed against it", result.beside_fixed),
+        ):
+            yield f"- {beside}: {_intervals(found[reference])}"
+        yield ""
 
 
-def _within(adaptive: Fidelity, fixed: Fidelity, floor: Fidelity) -> str:
-    """Say of each measure how much worse adaptive is than fixed, beside what order alone changes."""
-    parts = [
-        f"{name} {100 * (mine - theirs):+.1f} (noise {100 * (1 - noise):.1f})"
-        for name, mine, theirs, noise in (
-            ("labels", adaptive.labels, fixed.labels, floor.labels),
-            ("blunders", adaptive.blunders, fixed.blunders, floor.blunders),
-            ("swings", adaptive.swings, fixed.swings, floor.swings),
-        )
-    ]
-    error = adaptive.accuracy_error - fixed.accuracy_error
-    return ", ".join([*parts, f"accuracy error {error:+.2f} (noise {floor.accuracy_error:.2f})"])
+def _intervals(found: Mapping[str, Interval]) -> str:
+    parts = []
+    for measure, interval in found.items():
+        # Shares in percent; the accuracy's error is in points already.
+        value, low, high = (each * (1 if measure == "accuracy_error" else 100) for each in interval)
+        parts.append(f"{_MEASURES[measure]} {value:+.2f} ({low:+.2f} to {high:+.2f})")
+    return "; ".join(parts)
 
 
 def speeds_text(speeds: Sequence[BuildSpeed], nodes: int) -> str:

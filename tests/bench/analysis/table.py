@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.contract.analyses import BudgetMode
-from tests.bench.analysis.fidelity import Fidelity, Verdict, compare, verdict
+from tests.bench.analysis.fidelity import Fidelity, Interval, Verdict, compare, differences, verdict
 from tests.bench.analysis.games import Game
 from tests.bench.analysis.schedules import analyse
 from tests.bench.analysis.searches import Cache, Job, Manner
@@ -71,6 +71,10 @@ class Table:
     rows: tuple[Row, ...]
     floors: dict[int, Fidelity]
     """By reference: how far the same fixed search in two orders, hash kept, agrees with itself."""
+    beside_floor: dict[int, dict[str, Interval]]
+    """By reference and measure: adaptive against fixed, less one order against the other."""
+    beside_fixed: dict[int, dict[str, Interval]]
+    """By reference and measure: adaptive against the truth, less fixed against the truth."""
 
     def row(self, name: str, reference: int) -> Row:
         """Return one row."""
@@ -92,13 +96,18 @@ def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
         fixed = [each[Manner.CLEAN, reference] for each in judged]
         return Row(name, reference, nodes, compare(truth, verdicts), compare(fixed, verdicts))
 
+    beside_floor, beside_fixed = {}, {}
     rows = [
         row("fixed", budget, budget, [each[Manner.CLEAN, budget] for each in judged]) for budget in plan.fixed
     ]
     for reference in plan.references:
         adaptive = [_adaptively(game, searches, reference) for game, searches in found]
         spent = sum(nodes for _, nodes in adaptive) / max(1, positions)
-        rows.append(row("adaptive", reference, spent, [each for each, _ in adaptive]))
+        verdicts = [each for each, _ in adaptive]
+        fixed, *orders = ([each[manner, reference] for each in judged] for manner in (Manner.CLEAN, *ORDERS))
+        beside_floor[reference] = differences((fixed, verdicts), (orders[0], orders[1]))
+        beside_fixed[reference] = differences((truth, verdicts), (truth, fixed))
+        rows.append(row("adaptive", reference, spent, verdicts))
         rows += [
             row(order, reference, reference, [each[order, reference] for each in judged]) for order in ORDERS
         ]
@@ -112,6 +121,8 @@ def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
             reference: compare(*([each[order, reference] for each in judged] for order in ORDERS))
             for reference in plan.references
         },
+        beside_floor=beside_floor,
+        beside_fixed=beside_fixed,
     )
 
 

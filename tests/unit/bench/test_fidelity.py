@@ -14,7 +14,7 @@ from plugins.accuracy import Accuracy
 from plugins.api import AnalysedGame, PositionEvaluation
 from plugins.largest_swing import LargestSwing
 from plugins.lichess import Judgement
-from tests.bench.analysis.fidelity import Fidelity, compare, verdict
+from tests.bench.analysis.fidelity import Fidelity, compare, differences, verdict
 from tests.bench.analysis.games import Game, sample
 from tests.bench.analysis.schedules import analyse
 from tests.bench.bare_engine import Search
@@ -87,6 +87,22 @@ def test_a_game_agrees_with_itself_and_less_with_others() -> None:
     worse = compare([one, one], [one, other])
     assert 0.5 < worse.labels < 1
     assert 0.5 <= worse.blunders < 1
+
+
+def test_differences_are_those_of_the_measures_and_hold_for_most_draws() -> None:
+    one, other = (
+        [verdict(game, [scored(game, ply, nodes) for ply in range(len(game.searched))]) for game in GAMES]
+        for nodes in (1, 2)
+    )
+    less = compare(one, other)
+    found = differences((one, other), (one, one), draws=200)
+    assert found["labels"].value == less.labels - 1
+    assert found["blunders"].value == less.blunders - 1
+    assert found["swings"].value == less.swings - 1
+    assert found["accuracy_error"].value == less.accuracy_error
+    assert all(interval.low <= interval.value <= interval.high for interval in found.values())
+    assert found["labels"].high < 0 < found["accuracy_error"].low
+    assert found == differences((one, other), (one, one), draws=200)
 
 
 def test_nodes_are_counted_for_every_search_of_a_position() -> None:
