@@ -55,9 +55,9 @@ _SWING = 0.6
 """What the largest swing counts where two moves are level."""
 _POINT = 0.8
 """What a point of a side's accuracy that hangs on a score counts, where a changed label counts 1."""
-_AT_STAKE = 0.3
+_AT_STAKE = 0.285
 """From so much on a position is searched deeper; tuned to less than a quarter of the fixed mode's nodes …"""
-_AT_STAKE_REFERENCE = 0.54
+_AT_STAKE_REFERENCE = 0.51
 """… and from so much on with the whole reference, which takes more of them."""
 _THRESHOLDS = (0.1, 0.2, 0.3)
 """Losses of winning chances at which Lichess's label changes (`plugins.lichess.judge`)."""
