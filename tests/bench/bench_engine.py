@@ -2,9 +2,9 @@
 
     python -m tests.bench.bench_engine GAMES.ndjson[.gz] [--games 4] [--nodes 100000] [--hash-mb 16]
 
-Each game is analysed twice in turn: by the worker's own code (replay, engine slot under a lease, both
-plugins; only HTTP is left out), and by a bare engine that gets the same UCI commands over a pipe. Both
-engines run all the time, only one of them searches; which goes first alternates from game to game.
+Each game is analysed by the worker's own code (replay, engine slot under a lease, both plugins; only HTTP is
+left out), and each of its positions by a bare engine that gets the same UCI commands over a pipe. Both
+engines run all the time, only one of them searches; which goes first alternates from position to position.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -25,7 +25,7 @@ import structlog
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
 from app.contract.games import ANALYSABLE_VARIANTS
-from app.contract.positions import exact_score, position_key
+from app.contract.positions import EngineIdentity, Evaluation
 from dev.binaries import find_binaries
 from plugins.accuracy import Accuracy
 from plugins.api import initial_board
@@ -142,53 +142,101 @@ def as_claim(game: dict[str, Any]) -> AnalysisClaim:
     )
 
 
-def by_worker(bench: Workbench, claim: AnalysisClaim, nodes: int) -> Cost:
-    """Analyse a game as the worker does."""
+class Alternating:
+    """An evaluator that lets a bare engine search each position, too: just before the worker's, or after.
+
+    So close in time because the speed of a shared machine changes from one second to the next.
+    """
+
+    def __init__(self, bench: Workbench, bare: BareEngine, tally: "Watched") -> None:
+        self._bench, self._bare, self._tally = bench, bare, tally
+        self._bare_first = False
+
+    async def evaluate(
+        self, board: chess.Board, nodes: int, expected: EngineIdentity, lines: int = 1
+    ) -> Evaluation:
+        """Let both search; returns what the worker's found."""
+        self._bare_first = not self._bare_first
+        if self._bare_first:
+            self._search(board, nodes)
+        found = await self._bench.slot.evaluate(board, nodes, expected, lines)
+        if not self._bare_first:
+            self._search(board, nodes)
+        return found
+
+    def _search(self, board: chess.Board, nodes: int) -> None:
+        fen = searchable(board).fen()  # the worker's to make, so not counted
+        with self._tally.bare():
+            self._bare.clear()
+            self._tally.bare_nodes += self._bare.search(fen, nodes).nodes
+
+
+class Watched:
+    """Keeps apart what worker and bare engine used of the time of one game."""
+
+    def __init__(self, worker_pid: int, bare_pid: int) -> None:
+        self._worker, self._bare = Stopwatch(worker_pid), Stopwatch(bare_pid)
+        self._wall = self._python = 0.0
+        self.bare_nodes = 0
+
+    @contextmanager
+    def bare(self) -> Iterator[None]:
+        """Count what is done meanwhile for the bare engine."""
+        wall, python = time.perf_counter(), time.process_time()
+        yield
+        self._wall += time.perf_counter() - wall
+        self._python += time.process_time() - python
+
+    def costs(self, nodes: int) -> tuple[Cost, Cost]:
+        """Return the worker's, who searched so many nodes, and the bare engine's."""
+        worker, bare = self._worker.cost(nodes), self._bare.cost(self.bare_nodes)
+        return (
+            replace(
+                worker,
+                wall_seconds=worker.wall_seconds - self._wall,
+                cpu_seconds=worker.cpu_seconds - self._python,
+                python_seconds=worker.python_seconds - self._python,
+            ),
+            replace(
+                bare,
+                wall_seconds=self._wall,
+                cpu_seconds=bare.cpu_seconds - bare.python_seconds + self._python,
+                python_seconds=self._python,
+            ),
+        )
+
+
+def analyse(bench: Workbench, bare: BareEngine, claim: AnalysisClaim, nodes: int) -> tuple[Cost, Cost]:
+    """Analyse a game as the worker does, its positions with a bare engine, too; returns what each took."""
     engine = bench.slot._engine
     assert engine is not None
-    stopwatch = Stopwatch(engine.pid)
+    watched = Watched(engine.pid, bare.pid)
     lease = Lease(claim.lease_seconds, lambda: None)
     budget = Budget(nodes, BudgetMode.FIXED)
-    search = GameSearch(bench.slot, bench.ready(), budget, replay(claim), claim.uci, known=[])
+    both = Alternating(bench, bare, watched)
+    search = GameSearch(both, bench.ready(), budget, replay(claim), claim.uci, known=[])
     bench.run(lease.keep(search.search(), stopping=lambda: False, limit_seconds=3_600))
     game = replace(analysed_game(claim), evaluations=search.evaluations())
     for plugin in (Accuracy(), LargestSwing()):
         assert run_plugin(plugin, game).error is None
-    return stopwatch.cost(sum(item.nodes for item in search.new))
-
-
-def by_engine(bare: BareEngine, claim: AnalysisClaim, nodes: int) -> Cost:
-    """Search the same positions; their FENs are made before the clock starts."""
-    boards: dict[tuple[int, int], chess.Board] = {}
-    for board in replay(claim):
-        if exact_score(board) is None:
-            boards.setdefault((position_key(board), board.halfmove_clock), searchable(board))
-    fens = [board.fen() for board in boards.values()]
-    stopwatch = Stopwatch(bare.pid)
-    taken = 0
-    for fen in fens:
-        bare.clear()
-        taken += bare.search(fen, nodes).nodes
-    return stopwatch.cost(taken)
+    worker, alone = watched.costs(sum(item.nodes for item in search.new))
+    assert worker.nodes == alone.nodes, "the two searched differently"
+    return worker, alone
 
 
 def measure(path: Path, claims: Sequence[AnalysisClaim], nodes: int, hash_mb: int) -> tuple[Tally, Tally]:
-    """Let worker and bare engine analyse the games in turn; returns what each has done, in this order."""
-    ours, bare_tally = Tally(), Tally()
+    """Let worker and bare engine analyse the games; returns what each has done, in this order."""
+    ours, theirs = Tally(), Tally()
     with (
         closing(Workbench(EngineOptions(path, hash_mb))) as bench,
         closing(BareEngine(path, hash_mb)) as bare,
     ):
         bench.ready()
-        for index, claim in enumerate(claims):
-            if index % 2 == 0:
-                ours.games.append(by_worker(bench, claim, nodes))
-                bare_tally.games.append(by_engine(bare, claim, nodes))
-            else:
-                bare_tally.games.append(by_engine(bare, claim, nodes))
-                ours.games.append(by_worker(bench, claim, nodes))
-    assert ours.nodes == bare_tally.nodes, "the two searched differently"
-    return ours, bare_tally
+        for claim in claims:
+            worker, alone = analyse(bench, bare, claim, nodes)
+            ours.games.append(worker)
+            theirs.games.append(alone)
+    return ours, theirs
 
 
 def main() -> None:
