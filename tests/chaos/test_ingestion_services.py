@@ -12,6 +12,7 @@ from typing import Final
 
 import psycopg
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from dev.postgres.cluster import DATABASE, ROLE
 from dev.services import POOL_ADMIN, POOL_PORT
@@ -30,6 +31,18 @@ def _freeze_redis(system: System) -> None:
     # Longer than the lock of the gate lives without a heartbeat.
     with _frozen(system.stack.pid("redis")):
         time.sleep(LOCK_TTL_SECONDS + 1)
+
+
+def _fill_redis(system: System) -> None:
+    # It refuses whatever would take memory: tasks, locks and heartbeats.
+    with system.redis() as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(OutOfMemoryError):
+                client.set("anything", "more")
+            time.sleep(LOCK_TTL_SECONDS + 1)
+        finally:
+            client.config_set("maxmemory", "256mb")
 
 
 def _stop_postgres_immediately(system: System) -> None:
@@ -60,6 +73,7 @@ _FAULTS: Final[Mapping[str, Callable[[System], None]]] = MappingProxyType(
         "Redis flushed": _flush_redis,
         "Redis killed": partial(_kill, "redis"),
         "Redis frozen": _freeze_redis,
+        "Redis full": _fill_redis,
         "PostgreSQL stopped at once": _stop_postgres_immediately,
         "PostgreSQL killed": partial(_kill, "postgres"),
         "PostgreSQL restarted": partial(_restart, "postgres"),
