@@ -70,6 +70,8 @@ def _working(options: argparse.Namespace) -> list[EngineBuild]:
 
 def _fidelity(options: argparse.Namespace, engine: Path, name: str) -> Table:
     games = [game for source in options.games for game in _sample(source)]
+    if not games:
+        raise SystemExit(f"bench: no games in {' '.join(options.games)}")
     plan = Plan(tuple(sorted(options.references)), options.truth)
     path = options.folder / "searches.sqlite"
     _search(plan.jobs(games), path, engine, options)

@@ -148,8 +148,8 @@ class Alternating:
     So close in time because the speed of a shared machine changes from one second to the next.
     """
 
-    def __init__(self, bench: Workbench, bare: BareEngine, tally: "Watched") -> None:
-        self._bench, self._bare, self._tally = bench, bare, tally
+    def __init__(self, bench: Workbench, bare: BareEngine, watched: "Watched") -> None:
+        self._bench, self._bare, self._watched = bench, bare, watched
         self._bare_first = False
 
     async def evaluate(
@@ -165,10 +165,10 @@ class Alternating:
         return found
 
     def _search(self, board: chess.Board, nodes: int) -> None:
-        fen = searchable(board).fen()  # the worker's to make, so not counted
-        with self._tally.bare():
+        fen = searchable(board).fen()  # no part of a bare search: its microseconds count as the worker's
+        with self._watched.bare():
             self._bare.clear()
-            self._tally.bare_nodes += self._bare.search(fen, nodes).nodes
+            self._watched.bare_nodes += self._bare.search(fen, nodes).nodes
 
 
 class Watched:

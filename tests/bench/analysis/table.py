@@ -96,7 +96,7 @@ def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
         fixed = [each[Manner.CLEAN, reference] for each in judged]
         return Row(name, reference, nodes, compare(truth, verdicts), compare(fixed, verdicts))
 
-    beside_floor, beside_fixed = {}, {}
+    floors, beside_floor, beside_fixed = {}, {}, {}
     rows = [
         row("fixed", budget, budget, [each[Manner.CLEAN, budget] for each in judged]) for budget in plan.fixed
     ]
@@ -105,6 +105,7 @@ def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
         spent = sum(nodes for _, nodes in adaptive) / max(1, positions)
         verdicts = [each for each, _ in adaptive]
         fixed, *orders = ([each[manner, reference] for each in judged] for manner in (Manner.CLEAN, *ORDERS))
+        floors[reference] = compare(*orders)
         beside_floor[reference] = differences((fixed, verdicts), (orders[0], orders[1]))
         beside_fixed[reference] = differences((truth, verdicts), (truth, fixed))
         rows.append(row("adaptive", reference, spent, verdicts))
@@ -117,10 +118,7 @@ def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
         plies=sum(len(game.uci) for game, _ in found),
         positions=positions,
         rows=tuple(rows),
-        floors={
-            reference: compare(*([each[order, reference] for each in judged] for order in ORDERS))
-            for reference in plan.references
-        },
+        floors=floors,
         beside_floor=beside_floor,
         beside_fixed=beside_fixed,
     )
