@@ -140,6 +140,11 @@ class System:
         view: dict[str, Any] = self.owner.get(f"/v1/players/{player.name}").raise_for_status().json()
         return view
 
+    def runs(self, player: Player) -> list[dict[str, Any]]:
+        """Return the player's requests to Lichess as the API shows them, the newest first."""
+        runs: list[dict[str, Any]] = self.owner.get(f"/v1/players/{player.name}/runs").json()["items"]
+        return runs
+
     def wait_whole(
         self, player: Player, *, refused: Collection[str] = (), timeout_seconds: float = LIMIT_SECONDS
     ) -> None:

@@ -60,9 +60,9 @@ def test_a_second_look_asks_from_the_cursor_less_the_overlap_and_stores_nothing_
     newest_ms = player.games[-1]["createdAt"]
     assert second.params == {**first.params, "since": str(newest_ms - _OVERLAP_MS)}
     assert second.games_sent == sum(game["createdAt"] >= newest_ms - _OVERLAP_MS for game in player.games)
-    system.wait_until(lambda: _runs(system, player)[0]["state"] == "complete", "the second run is complete")
+    system.wait_until(lambda: system.runs(player)[0]["state"] == "complete", "the second run is complete")
     system.wait_standstill(player)
-    assert _runs(system, player)[0]["new_games"] == 0
+    assert system.runs(player)[0]["new_games"] == 0
     assert _content(system, player) == before
 
 
@@ -193,12 +193,6 @@ def test_an_untracked_player_is_not_asked_for_any_more(system: System) -> None:
 
 def _ended(requests: list[Any]) -> int:
     return sum(request.ended_s is not None for request in requests)
-
-
-def _runs(system: System, player: Player) -> list[dict[str, Any]]:
-    """Return the player's runs as the API shows them, the newest first."""
-    runs: list[dict[str, Any]] = system.owner.get(f"/v1/players/{player.name}/runs").json()["items"]
-    return runs
 
 
 def _slice_ends(slices: int) -> list[int]:
