@@ -211,6 +211,8 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
         run.detail = report.detail
         run.finished_at = now
         player = await players.lock_by_id(session, run.player_id)
+        # A stream begins when the player is due, so a later moment was asked for while it ran.
+        asked_again = run.kind is FetchKind.STREAM and player.next_sync_at > run.started_at
         if report.outcome is FetchOutcome.RATE_LIMITED:
             _back_off(gate, settings, now)
         elif report.outcome is FetchOutcome.COMPLETE:
@@ -218,6 +220,10 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
             await _complete(session, settings, player, run, now)
         else:
             _postpone(player, run, report, now)
+        if asked_again:
+            # The source may have answered before whatever the sync was asked for.
+            players.wake(player)
+            player.next_sync_at = now
         await session.flush()
     waiting = await repository.not_before(session)
     return FetchVerdict(more=waiting is None and await repository.is_due(session, run.player_id))

@@ -46,7 +46,8 @@ async def track(session: AsyncSession, username: str) -> bool:
 
 def wake(player: Player) -> None:
     """Make an account due at once, whatever state it is in."""
-    player.next_sync_at = func.now()
+    # Not the transaction's now(): a run may have begun while this waited for the player's row.
+    player.next_sync_at = func.clock_timestamp()
     player.failures = 0
     player.not_found_count = 0
     player.state = PlayerState.ACTIVE

@@ -109,6 +109,30 @@ def test_a_sync_wakes_an_account_that_is_not_asked_for_any_more(
     assert ledger.plan().kind is FetchKind.STREAM
 
 
+@pytest.mark.parametrize("outcome", FetchOutcome)
+def test_a_sync_asked_for_while_a_request_runs_is_owed_at_its_end(
+    api: Api, ledger: Ledger, outcome: FetchOutcome
+) -> None:
+    _end(ledger, FetchOutcome.NOT_FOUND)
+    _end(ledger, FetchOutcome.NOT_FOUND)
+    ledger.make_due()
+    plan = ledger.plan()
+    assert api.writer.post("/v1/players/alice/sync").is_success
+    more = ledger.finish(plan.run_id, 0, outcome).more
+    if outcome is FetchOutcome.RATE_LIMITED:
+        assert not more
+        assert ledger.claim().plan is None
+        api.execute("UPDATE source_gates SET not_before = NULL")
+    else:
+        assert more
+    assert ledger.view().state is PlayerState.ACTIVE
+    following = ledger.plan()
+    assert following.kind is FetchKind.STREAM
+    # It is owed once.
+    assert not ledger.finish(following.run_id, 0, FetchOutcome.COMPLETE).more
+    assert ledger.claim().plan is None
+
+
 @pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])
 def test_a_failure_without_progress_waits_twice_as_long_each_time(
     api: Api, ledger: Ledger, outcome: FetchOutcome
