@@ -26,6 +26,7 @@ class Scheduler(PersistentScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; return for how many seconds to sleep."""
         self._manager.alive()
+        self._heed_clock()
         pause: float = super().tick(*args, **kwargs)
         self._manager.status(self._next())
         return pause
@@ -34,6 +35,20 @@ class Scheduler(PersistentScheduler):
         """Write the schedule to its file: the role stops."""
         self._manager.stopping()
         super().close()
+
+    def _heed_clock(self) -> None:
+        # Celery counts from the last run by the calendar: where that was put back, even before this
+        # process began, it would wait until the old time comes again.
+        for entry in self.schedule.values():
+            now = entry.default_now()
+            if entry.last_run_at is not None and entry.last_run_at > now:
+                _LOG.warning(
+                    "clock_put_back",
+                    task=entry.task,
+                    seconds=round((entry.last_run_at - now).total_seconds()),
+                )
+                entry.last_run_at = now
+                self._heap = None  # it is in the order of the old times
 
     def _next(self) -> str:
         seconds, task = min((entry.is_due()[1], str(entry.task)) for entry in self.schedule.values())

@@ -57,3 +57,27 @@ def test_a_broker_that_is_away_is_no_hang(
     monkeypatch.setitem(scheduler.__dict__, "connection", Connection())
     assert scheduler._ensure_connected() == "connection"
     assert said[1:] == ["WATCHDOG=1", "STATUS=waiting for the broker"]
+
+
+def test_a_clock_that_is_put_back_holds_nothing_up(scheduler: Scheduler, said: list[str]) -> None:
+    scheduler.tick()
+    for entry in scheduler.schedule.values():
+        entry.last_run_at = entry.default_now() + timedelta(days=1)
+    scheduler.tick()
+    waits = {entry.task: entry.is_due()[1] for entry in scheduler.schedule.values()}
+    assert 0 < waits["orchestrator"] <= 60
+    assert 0 < waits["enqueue_analysis_tasks"] <= 7_500
+    assert said[-1] in {f"STATUS=next: orchestrator in {time}" for time in ("59 s", "1 min")}
+
+
+def test_what_was_next_by_the_old_clock_does_not_hold_up_the_rest(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler.tick()  # the times of all are set, by the old clock
+    sent: list[str] = []
+    monkeypatch.setattr(scheduler, "apply_entry", lambda entry, **_: sent.append(entry.task))
+    orchestrator, analysis = (scheduler.schedule[name] for name in ("orchestrator", "enqueue_analysis_tasks"))
+    orchestrator.last_run_at = orchestrator.default_now() + timedelta(days=1)
+    analysis.last_run_at = analysis.default_now() - timedelta(days=1)
+    scheduler.tick()
+    assert sent == ["enqueue_analysis_tasks"]
