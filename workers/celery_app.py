@@ -99,6 +99,7 @@ app.conf.update(
     accept_content=["json"],
     task_serializer="json",
     result_backend=None,
+    result_expires=None,  # else Beat sends a task each night that clears results away
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
     task_acks_late=True,

@@ -21,6 +21,7 @@ from app.contract.ingestion import Observations, StoreAnswer
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from tests.unit.workers.ingestion.fakes import FakeApi
 from workers import celery_app
+from workers.beat import Scheduler
 from workers.celery_app import app
 from workers.ingestion.lock import GateBusyError, GateClosedError
 from workers.progress import Board
@@ -115,11 +116,16 @@ def test_every_task_has_limits_and_the_soft_one_comes_first(settings: Settings) 
 
 
 def test_periodic_messages_expire_before_their_successor(settings: Settings) -> None:
-    schedule = app.conf.beat_schedule
-    assert {entry["task"] for entry in schedule.values()} == {"orchestrator", "enqueue_analysis_tasks"}
-    for entry in schedule.values():
+    for entry in app.conf.beat_schedule.values():
         assert entry["options"]["expires"] <= entry["schedule"].total_seconds()
     assert app.conf.beat_schedule_filename == str(settings.state_dir / "beat-schedule")
+
+
+def test_nothing_else_is_sent_by_the_clock(settings: Settings) -> None:
+    scheduler = Scheduler(app, schedule_filename=str(settings.state_dir / "beat-schedule"))
+    sent = {entry.task for entry in scheduler.schedule.values()}
+    scheduler.close()
+    assert sent == {"orchestrator", "enqueue_analysis_tasks"}
 
 
 def test_a_task_s_log_lines_name_it_and_what_it_is_about(settings: Settings, api: FakeApi) -> None:  # noqa: ARG001
