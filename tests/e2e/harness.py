@@ -297,8 +297,7 @@ class System:
             "no request is under way",
         )
         self.execute("UPDATE source_gates SET not_before = NULL, rate_limits = 0")
-        with self.redis() as client:
-            client.delete("scoresheet:lichess:not_before")
+        Path(self.pipeline.environment["SCORESHEET_STATE_DIR"], "lichess.silence").unlink(missing_ok=True)
         self.lichess.reset()
         self.lichess.set_speed_limit(0)
         self.lichess.set_penalty_seconds(RATE_LIMIT_SECONDS)

@@ -22,19 +22,17 @@ import redis
 import structlog
 
 from workers.ingestion.cutoff import CutOff, CutReason
+from workers.ingestion.silence import Silence
 from workers.progress import board
 
 _LOG = structlog.get_logger(__name__)
 
 _LOCK_KEY: Final = "scoresheet:lichess:lock"
 _FENCE_KEY: Final = "scoresheet:lichess:fence"
-_NOT_BEFORE_KEY: Final = "scoresheet:lichess:not_before"
 
 # One script, so that no two holders can ever have the same fence, and no holder a fence of before.
-# Answers the new fence, 0 if the lock is taken, or minus the milliseconds that Lichess must be left alone.
+# Answers the new fence, 0 if the lock is taken.
 _ACQUIRE: Final = """
-local wait = redis.call('PTTL', KEYS[3])
-if wait > 0 then return -wait end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('INCR', KEYS[2]) end
 return 0
 """
@@ -49,11 +47,6 @@ return 0
 _RAISE: Final = """
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
 if fence < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
-return 0
-"""
-# Never shortens: two reasons to wait may come in any order.
-_CLOSE: Final = """
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'PX', ARGV[1]) end
 return 0
 """
 
@@ -88,6 +81,7 @@ class Gate:
     ) -> None:
         self._client = client
         self._lock_file = state_dir / "lichess.lock"
+        self._silence = Silence(state_dir / "lichess.silence")
         self._ttl_ms = round(ttl_seconds * 1_000)
         self._heartbeat_seconds = heartbeat_seconds
         self._stopping = stopping
@@ -103,6 +97,8 @@ class Gate:
         """
         give_up_at = time.monotonic() + wait_seconds
         with self._kernel_lock(give_up_at):
+            if seconds := self._silence.seconds_left():
+                raise GateClosedError(seconds)
             token = secrets.token_hex(16)
             lease_until, fence = self._redis_lock(token, give_up_at)
             hold = Hold(fence, CutOff(lease_until), time.monotonic() + deadline_seconds)
@@ -117,15 +113,13 @@ class Gate:
         self._client.eval(_RAISE, 1, _FENCE_KEY, str(floor))
 
     def close_for(self, seconds: float) -> None:
-        """Let nobody in for so long, across restarts of whoever asks; never shortens an earlier closure.
+        """Let nobody of this host in for so long; for whoever holds the gate.
 
-        Redis may be away: then the API, which knows of the back-off too, turns the next claim down.
+        Where the disk is full, say, the API, which knows of the back-off too, turns the next claim down.
         """
-        if seconds <= 0:
-            return
         try:
-            self._client.eval(_CLOSE, 1, _NOT_BEFORE_KEY, str(max(1, round(seconds * 1_000))))
-        except redis.RedisError as error:
+            self._silence.keep(seconds)
+        except OSError as error:
             _LOG.warning("gate_not_closed", error=str(error))
 
     @contextlib.contextmanager
@@ -143,16 +137,12 @@ class Gate:
             # The lease counts from before the command was sent: Redis's own time starts later.
             lease_until = time.monotonic() + self._ttl_ms / 1_000
             try:
-                answer = int(
-                    self._acquire(keys=[_LOCK_KEY, _FENCE_KEY, _NOT_BEFORE_KEY], args=[token, self._ttl_ms])
-                )
+                fence = int(self._acquire(keys=[_LOCK_KEY, _FENCE_KEY], args=[token, self._ttl_ms]))
             except redis.RedisError:
                 self._free(token)  # it may have been granted, and only the answer lost
                 raise
-            if answer > 0:
-                return lease_until, answer
-            if answer < 0:
-                raise GateClosedError(-answer / 1_000)
+            if fence:
+                return lease_until, fence
             self._wait(give_up_at)
 
     def _wait(self, give_up_at: float) -> None:
