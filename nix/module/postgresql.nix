@@ -34,6 +34,15 @@ in
       '';
     };
 
+    # NixOS gives up after five starts; on a full disk they fail one after the other.
+    systemd.services.postgresql = {
+      unitConfig.StartLimitIntervalSec = lib.mkOverride 90 0;
+      serviceConfig = {
+        Restart = lib.mkOverride 90 "always";
+        RestartSec = lib.mkOverride 90 5;
+      };
+    };
+
     # In the unit that postgresql.target waits for: whoever starts after that finds everything there.
     systemd.services.postgresql-setup.serviceConfig.ExecStartPost = [
       "${postgresql.finalPackage}/bin/psql --no-psqlrc --quiet --dbname=postgres --file=${../../systemd/database.sql}"
