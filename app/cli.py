@@ -108,7 +108,10 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     revision = migrate.migrate(settings)
-    _LOG.info("schema_current", revision=revision)
+    if revision == migrate.head_revision():
+        _LOG.info("schema_current", revision=revision)
+    else:
+        _LOG.warning("schema_of_a_later_release", revision=revision, own=migrate.head_revision())
     if arguments.worker_token is not None:
         # Here rather than by a command of its own: each start of the API waits for it.
         _put_token(settings, "worker", read_secret(arguments.worker_token), [Scope.WORKER])

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.broker import Broker
-from app.db.migrate import head_revision
+from app.db.migrate import head_revision, is_current
 
 router = APIRouter(tags=["health"])
 
@@ -57,7 +57,8 @@ async def look_at_schema(engine: AsyncEngine) -> Schema:
     except SQLAlchemyError as error:
         missing = isinstance(error, DBAPIError) and isinstance(error.orig, UndefinedTable)
         return Schema(Check.OUTDATED if missing else Check.DOWN)
-    return Schema(Check.OK if revision == head_revision() else Check.OUTDATED, revision)
+    current = revision is not None and is_current(revision)
+    return Schema(Check.OK if current else Check.OUTDATED, revision)
 
 
 @router.get("/healthz")

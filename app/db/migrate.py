@@ -41,14 +41,34 @@ def head_revision() -> str:
     return head
 
 
+@functools.cache
+def _known_revisions() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def is_current(revision: str) -> bool:
+    """Tell whether this code works with a schema: its own newest, or one that it has never heard of.
+
+    The latter is of a later release, before a rollback to this one: migrations work with the release before.
+    """
+    return revision == head_revision() or revision not in _known_revisions()
+
+
 def migrate(settings: Settings) -> str:
-    """Bring the database to the newest revision and return it; waits for a migration that runs already."""
+    """Bring the database to the newest revision and return it; waits for a migration that runs already.
+
+    A schema of a later release is left as it is.
+    """
     with _connect(settings) as connection:
         _wait_for_lock(connection)
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text("SET transaction_timeout = 0"))
         connection.commit()
+        revision = MigrationContext.configure(connection).get_current_revision()
+        connection.commit()
+        if revision is not None and is_current(revision):
+            return revision
         command.upgrade(_config(connection), "head")
         connection.commit()
     return head_revision()

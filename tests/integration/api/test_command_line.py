@@ -77,6 +77,27 @@ def test_two_migrations_at_once_both_succeed_and_one_migrates(backend: Backend) 
         assert owners == [(ROLE,)]
 
 
+def test_a_release_that_is_gone_back_to_starts_on_the_newer_schema_and_leaves_it(
+    backend: Backend, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("w" * 40)
+    with _empty_database(backend, "later") as environment:
+        assert _run(environment, "migrate").returncode == 0
+        with psycopg.connect(
+            host=str(backend.services.state.run), port=PORT, user=MIGRATION_ROLE, dbname="later"
+        ) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        migrated = _run(environment, "migrate", "--worker-token", str(token))
+        assert migrated.returncode == 0, migrated.stderr
+        assert '"schema_of_a_later_release"' in migrated.stdout + migrated.stderr
+        assert _run(environment, "token", "list").stdout == "worker\tworker\tnever\n"
+        with psycopg.connect(
+            host=str(backend.services.state.run), port=PORT, user=MIGRATION_ROLE, dbname="later"
+        ) as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+
+
 def test_models_that_differ_from_the_database_fail_the_check(backend: Backend) -> None:
     with _empty_database(backend, "differs") as environment:
         assert _run(environment, "migrate").returncode == 0

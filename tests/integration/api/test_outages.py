@@ -92,7 +92,7 @@ def test_a_pool_of_connections_that_was_lost_while_idle_costs_no_request(
 def test_a_schema_that_is_not_the_codes_is_not_ready(api: Api) -> None:
     (revision,) = api.rows("SELECT version_num FROM alembic_version")
     try:
-        api.execute("UPDATE alembic_version SET version_num = '0000'")
+        api.execute("UPDATE alembic_version SET version_num = '0001'")
         assert _ready(api) == (503, {"database": "ok", "schema": "outdated", "broker": "ok"})
         api.execute("ALTER TABLE alembic_version RENAME TO alembic_version_away")
         assert _ready(api) == (503, {"database": "ok", "schema": "outdated", "broker": "ok"})
