@@ -23,6 +23,13 @@ Concurrency = Annotated[int, Field(ge=1, le=256)]
 _CLOCK_SANE_FROM = 1_577_836_800  # 2020-01-01, seconds
 
 
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
+
+
 class Role(StrEnum):
     """What one process tree does; each is a unit of its own."""
 
@@ -67,7 +74,9 @@ class Settings(RoleSettings):
     """A pause longer than this ends the request: Lichess shall not hold a stream open for us."""
 
     state_dir: Path = Path("var/state")
-    """Beat's schedule and the kernel lock of the gate to Lichess."""
+    """Beat's schedule, and the gate to Lichess: its kernel lock and its silence."""
+    boot_id: Annotated[str, Field(pattern=r"^\S+$")] = Field(default_factory=_boot_id)
+    """What tells this boot of the host from others; the units say it, from which /proc is hidden."""
     orchestrator_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     analysis_schedule_seconds: Annotated[int, Field(ge=1, le=86_400)] = 30
 

@@ -25,6 +25,7 @@ SETTING_NAMES: Final = frozenset(
         "API_SOCKET",
         "API_URL",
         "BODY_LIMIT_BYTES",
+        "BOOT_ID",
         "BROKER_URL",
         "CONSUMER_CONCURRENCY",
         "DATABASE_POOL_SIZE",

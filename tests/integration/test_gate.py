@@ -55,7 +55,9 @@ def make_gate(
     stopping: Callable[[], bool] = lambda: False,
 ) -> Gate:
     client = broker.connect(url, timeout_seconds=HEARTBEAT_SECONDS / 2)
-    return kind(client, folder, ttl_seconds=ttl, heartbeat_seconds=HEARTBEAT_SECONDS, stopping=stopping)
+    return kind(
+        client, folder, "boot", ttl_seconds=ttl, heartbeat_seconds=HEARTBEAT_SECONDS, stopping=stopping
+    )
 
 
 def rival(url: str, folder: str, *, mutant: bool, wait: float, hold: float, turns: int) -> None:

@@ -68,12 +68,16 @@ class GateClosedError(Exception):
 
 
 class Gate:
-    """The one way to Lichess. `stopping` tells whether this process should end soon."""
+    """The one way to Lichess. `stopping` tells whether this process should end soon.
+
+    `boot_id` tells this boot of the host from others.
+    """
 
     def __init__(
         self,
         client: redis.Redis,
         state_dir: Path,
+        boot_id: str,
         *,
         ttl_seconds: float,
         heartbeat_seconds: float,
@@ -81,7 +85,7 @@ class Gate:
     ) -> None:
         self._client = client
         self._lock_file = state_dir / "lichess.lock"
-        self._silence = Silence(state_dir / "lichess.silence")
+        self._silence = Silence(state_dir / "lichess.silence", boot_id)
         self._ttl_ms = round(ttl_seconds * 1_000)
         self._heartbeat_seconds = heartbeat_seconds
         self._stopping = stopping

@@ -3,9 +3,6 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
-
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def since_boot() -> float:
@@ -20,12 +17,10 @@ class Silence:
     To be used by one process at a time.
     """
 
-    def __init__(
-        self, path: Path, *, clock: Callable[[], float] = since_boot, boot_id: str | None = None
-    ) -> None:
+    def __init__(self, path: Path, boot_id: str, *, clock: Callable[[], float] = since_boot) -> None:
         self._path = path
+        self._boot_id = boot_id
         self._clock = clock
-        self._boot_id = boot_id or _BOOT_ID.read_text().strip()
 
     def seconds_left(self) -> float:
         """Return how long to wait still; 0 where nothing says so, or nothing that can be read."""
@@ -39,4 +34,7 @@ class Silence:
     def keep(self, seconds: float) -> None:
         """Wait for so long from now; never shortens an earlier wait. Raises OSError."""
         if seconds > self.seconds_left():
-            self._path.write_text(f"{self._boot_id} {self._clock() + seconds:.3f}\n", encoding="ascii")
+            # In two steps: on a full disk the earlier wait stays.
+            new = self._path.with_suffix(".new")
+            new.write_text(f"{self._boot_id} {self._clock() + seconds:.3f}\n", encoding="ascii")
+            new.replace(self._path)

@@ -110,6 +110,7 @@ def _producer() -> Producer:
         Gate(
             client,
             settings.state_dir,
+            settings.boot_id,
             ttl_seconds=settings.lock_ttl_seconds,
             heartbeat_seconds=settings.lock_heartbeat_seconds,
             stopping=stop_requested,
