@@ -20,6 +20,7 @@ from dev.errors import DevError
 from dev.paths import CHECKOUT, TOOLS
 from tests.system import documented, programs
 from tests.system.inside import faults
+from tests.system.inside.lichess import RATE_LIMIT_SECONDS
 
 __all__ = ["SOURCE", "Image", "build"]
 
@@ -51,6 +52,7 @@ _SETTINGS: Final[Mapping[str, int | str]] = {
     "ORCHESTRATOR_SECONDS": 10,
     "SYNC_INTERVAL_SECONDS": 10,
     "HOLE_AFTER_SECONDS": 10,
+    "RATE_LIMIT_SECONDS": RATE_LIMIT_SECONDS,
     "ANALYSIS_SCHEDULE_SECONDS": 5,
     "ANALYSIS_LEASE_SECONDS": 30,
     "ANALYSIS_RETRY_SECONDS": 1,

@@ -36,6 +36,8 @@ _CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("nothing lost", records.analysed),
     ("STATUS lines", lambda situation: situation.status.check()),
     ("memory", limits.memory),
+    ("disk full", faults.disk_full),
+    ("clock an hour off", faults.clock),
     ("nothing failed", records.nothing_failed),
     ("backup and restore", records.restored),
 )

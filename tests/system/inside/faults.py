@@ -1,13 +1,16 @@
 """Does everything come back by itself, whatever part of it goes away?"""
 
 import http.client
+import os
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 from tests.system.inside.host import (
     SECOND_WORKER,
     UNITS,
+    CheckFailedError,
     drop_in,
     expect,
     journal,
@@ -21,6 +24,7 @@ from tests.system.inside.host import (
     wait_until,
     written_by,
 )
+from tests.system.inside.lichess import RATE_LIMIT_SECONDS
 from tests.system.inside.limits import set_quota
 from tests.system.inside.situation import Situation
 
@@ -34,6 +38,10 @@ _LEASE_SECONDS: Final = 30
 """Renewed after a third of it; what has less than a third left is a claim whose answer was lost."""
 _STOP_LIMIT_SECONDS: Final = 180
 """The workers' TimeoutStopSec=, after which systemd kills."""
+_POSTGRESQL: Final = "postgresql@17-main.service"
+_FILLER: Final = Path("/var/tmp/filler")  # noqa: S108  anybody may write there
+_STARTS_IN_VAIN: Final = 2
+_HOUR_SECONDS: Final = 3_600
 _MISCONFIGURED: Final = "scoresheet-analysis-consumer@9.service"
 
 
@@ -155,3 +163,86 @@ def wrong_setting(_: Situation) -> str:
     expect(len(lines) == 1 and "SCORESHEET_ENGINE_HASH_MB" in lines[0], f"it wrote {lines}")
     run("systemctl", "reset-failed", _MISCONFIGURED)
     return lines[0]
+
+
+def disk_full(situation: Situation) -> str:
+    """Fill the disk until PostgreSQL falls over: clients hear of it, and with room again all is back."""
+    situation.lichess.add("fritz")
+    free = os.statvfs(_FILLER.parent)
+    # Not by root, for whom a part is set aside.
+    run(
+        "runuser",
+        "-u",
+        "nobody",
+        "--",
+        "fallocate",
+        f"--length={free.f_bavail * free.f_frsize}",
+        str(_FILLER),
+    )
+    try:
+        wait_until(_postgresql_is_down, "PostgreSQL fell over", poll_seconds=0)
+        status, body = situation.api.send("GET", "/v1/games?limit=1")
+        expect(status == http.client.SERVICE_UNAVAILABLE, f"without a database: {status}, {body[:200]!r}")
+        wait_until(lambda: _starts_of_postgresql() >= _STARTS_IN_VAIN, "it is started again, in vain")
+    finally:
+        _FILLER.unlink()
+    began = time.monotonic()
+    wait_until(lambda: situation.api.json_or_none("/readyz"), "the API is ready")
+    ready = time.monotonic() - began
+    situation.lichess.wait_whole("fritz")
+    wait_ready()
+    whole = time.monotonic() - began
+    situation.lichess.check()
+    return (
+        f"PostgreSQL was started {_starts_of_postgresql()} times; with room again the API was ready after "
+        f"{ready:.0f} s, a player's games whole {whole:.0f} s"
+    )
+
+
+def _postgresql_is_down() -> bool:
+    """Have PostgreSQL begin another segment of its log; tell whether it no longer answers."""
+    statements = "SELECT pg_logical_emit_message(true, 'checks', 'fill'); SELECT pg_switch_wal()"
+    try:
+        sql(statements)
+    except CheckFailedError:
+        return show([_POSTGRESQL], "ActiveState")[_POSTGRESQL]["ActiveState"] != "active"
+    return False
+
+
+def _starts_of_postgresql() -> int:
+    return int(show([_POSTGRESQL], "NRestarts")[_POSTGRESQL]["NRestarts"])
+
+
+def clock(situation: Situation) -> str:
+    """Put the clock an hour forward amid the silence after a 429, and back again: no request comes early."""
+    lichess = situation.lichess
+    lichess.refuse_next()
+    lichess.add("dora")
+    wait_until(lichess.has_refused, "a request is answered 429")
+    _turn_clock(_HOUR_SECONDS)
+    began = time.monotonic()
+    lichess.wait_whole("dora")
+    forward = time.monotonic() - began
+    rounds = _rounds()
+    _turn_clock(-_HOUR_SECONDS)
+    began = time.monotonic()
+    lichess.add("emil")
+    lichess.wait_whole("emil")
+    back = time.monotonic() - began
+    wait_until(lambda: _rounds() > rounds, "Beat sends the next round")
+    wait_until(
+        lambda: lichess.nothing_open("dora") and lichess.nothing_open("emil"), "their games are analysed"
+    )
+    lichess.check()
+    return (
+        f"a new player's games whole {forward:.0f} s after a step forward ({RATE_LIMIT_SECONDS} s of silence "
+        f"among them), {back:.0f} s after one back"
+    )
+
+
+def _turn_clock(seconds: float) -> None:
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+
+
+def _rounds() -> int:
+    return sum('"players_due"' in line for line in written_by("scoresheet-consumer.service"))

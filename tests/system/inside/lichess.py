@@ -1,5 +1,6 @@
 """Whose games does the machine fetch from the fake Lichess that runs on it, and are they all there?"""
 
+import http.client
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ _GAMES_A_SECOND: Final = 4
 """So slow that systemd hears of the fetch while it is under way."""
 _COPIES: Final = 5
 """Enough for something to be under way. The shortest games: analysis of them has nothing to show any more."""
+RATE_LIMIT_SECONDS: Final = 20
+"""Of silence after a 429; Lichess's own minute would only take longer."""
 OWNER: Final = "scoresheet-demo"
 """Who plays in all bundled games."""
 _ANALYSED: Final = {"standard", "chess960", "fromPosition"}
@@ -60,6 +63,19 @@ class Lichess:
         """Have Scoresheet follow the player."""
         self.api.json(f"/v1/players/{player}", "PUT")
 
+    def refuse_next(self) -> None:
+        """Answer the next request 429, whoever it is for, and any in the silence that has to follow."""
+        self._control("settings", {"penalty_seconds": RATE_LIMIT_SECONDS})
+        self._control("faults", [{"kind": "status", "status": http.client.TOO_MANY_REQUESTS}])
+
+    def has_refused(self) -> bool:
+        """Tell whether a request was answered 429."""
+        requests = self.control.json("/_control/requests")["requests"]
+        return any(request["status"] == http.client.TOO_MANY_REQUESTS for request in requests)
+
+    def _control(self, what: str, body: object) -> None:
+        self.control.json(f"/_control/{what}", "POST", json.dumps(body).encode())
+
     def is_whole(self, player: str) -> bool:
         """Tell whether all that the source has of the player is stored."""
         record = self.api.json_or_none(f"/v1/players/{player}")
@@ -89,8 +105,10 @@ class Lichess:
         expect(not lost, f"lost: {sorted(lost)}")
         expect(not unexpected, f"unexpected: {sorted(unexpected)}")
         expect(len(stored) == len(expected), "a game is stored twice")
-        overlaps = self.control.json("/_control/requests")["overlaps"]
-        expect(not overlaps, f"requests to Lichess overlapped: {overlaps}")
+        asked = self.control.json("/_control/requests")
+        expect(not asked["overlaps"], f"requests to Lichess overlapped: {asked['overlaps']}")
+        early = asked["penalty_violations"]
+        expect(not early, f"requests in the silence after a 429: {early}")
 
     def analysed(self, player: str) -> int:
         """Count the player's games that an engine can analyse."""
