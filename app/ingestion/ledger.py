@@ -18,17 +18,39 @@ async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retr
     """Enter lines in the manifest as pending, where they are not there yet.
 
     `rows` hold player_id, source_id, created_at, run_id and line, each source_id once. A game that
-    is pending already was sent on its way again, so it is a hole only from `retry_at` on;
+    is pending already was sent on its way again, so it is a hole from `retry_at` on at the earliest;
     and Lichess still has it.
     """
     pending = [{**row, "state": SeenState.PENDING, "retry_at": retry_at} for row in rows]
     statement = insert(SeenGame).values(sorted(pending, key=lambda row: str(row["source_id"])))
     upsert = statement.on_conflict_do_update(
         index_elements=["player_id", "source_id"],
-        set_={"retry_at": statement.excluded.retry_at, "refusal_detail": None},
+        set_={
+            "retry_at": func.greatest(SeenGame.retry_at, statement.excluded.retry_at),
+            "refusal_detail": None,
+        },
         where=SeenGame.state == SeenState.PENDING,
     )
     await session.execute(upsert)
+
+
+async def count_attempt(
+    session: AsyncSession, player_id: int, ids: Sequence[str], *, detail: str | None = None
+) -> None:
+    """Count that those of these games that are pending were asked for once more, and answered.
+
+    `detail` says what is known against them.
+    """
+    statement = (
+        update(SeenGame)
+        .where(
+            SeenGame.player_id == player_id,
+            SeenGame.source_id.in_(ids),
+            SeenGame.state == SeenState.PENDING,
+        )
+        .values(attempts=SeenGame.attempts + 1, updated_at=func.now(), refusal_detail=detail)
+    )
+    await session.execute(statement)
 
 
 async def count_new(session: AsyncSession, player_id: int, run_id: int) -> int:
@@ -118,16 +140,6 @@ async def last_settled_at(session: AsyncSession) -> datetime | None:
     settled = SeenGame.state.in_([SeenState.STORED, SeenState.REFUSED])
     query = select(func.max(SeenGame.updated_at)).where(settled)
     return (await session.execute(query)).scalar_one()
-
-
-async def pending_among(session: AsyncSession, player_id: int, ids: Sequence[str]) -> Sequence[SeenGame]:
-    """Return those of these games that are still pending."""
-    query = select(SeenGame).where(
-        SeenGame.player_id == player_id,
-        SeenGame.source_id.in_(ids),
-        SeenGame.state == SeenState.PENDING,
-    )
-    return (await session.execute(query)).scalars().all()
 
 
 async def refused(session: AsyncSession, player_id: int, after: str | None, limit: int) -> Sequence[SeenGame]:

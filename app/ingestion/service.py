@@ -120,10 +120,10 @@ async def _ids_to_fetch(
             )
             _LOG.error("game_refused", player=player.username, game=hole.source_id, code=code)
             continue
-        hole.attempts += 1
-        wait = timedelta(seconds=settings.hole_after_seconds) * 2 ** min(hole.attempts, 16)
+        # What is no fault of the game, as a Lichess that does not answer, counts by the player's failures.
+        doublings = min(hole.attempts + 1 + player.failures, 16)
+        wait = timedelta(seconds=settings.hole_after_seconds) * 2**doublings
         hole.retry_at = now + min(wait, _HOLE_WAIT_MAX)
-        hole.updated_at = now
         ids.append(hole.source_id)
     room = EXPORT_BY_ID_MAX - len(ids)
     revisits = await repository.take_due_revisits(session, player.user_id, room)
@@ -160,7 +160,9 @@ async def enter_seen(
     repeated = games[0].line <= run.lines
     run.lines = max(run.lines, games[-1].line)
     if run.kind is FetchKind.IDS:
-        run.asked_ids = [asked for asked in run.asked_ids or [] if asked not in rows]
+        asked = run.asked_ids or []
+        await ledger.count_attempt(session, run.player_id, [game for game in asked if game in rows])
+        run.asked_ids = [game for game in asked if game not in rows]
         return
     moments = [from_ms(game.created_at_ms) for game in games]
     before = [] if repeated or run.last_created_at is None else [run.last_created_at]
@@ -243,9 +245,9 @@ async def _complete(
     player.failures = 0
     player.state_detail = None
     if run.kind is FetchKind.IDS:
-        for hole in await ledger.pending_among(session, player.id, run.asked_ids or []):
-            # Lichess showed the game once and does not know it any more: say so, with what is known.
-            hole.refusal_detail = "Lichess does not return this game any more"
+        # Lichess showed these once and does not know them any more.
+        detail = "Lichess does not return this game any more"
+        await ledger.count_attempt(session, player.id, run.asked_ids or [], detail=detail)
         return
     player.state = PlayerState.ACTIVE
     player.not_found_count = 0
