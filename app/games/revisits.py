@@ -19,7 +19,9 @@ def next_revisit(record: GameRecord, now: datetime | None = None) -> datetime | 
     """
     now = now or datetime.now(UTC)
     if not record.finished:
-        return now + (_UNFINISHED_WAIT if record.days_per_turn is None else _CORRESPONDENCE_WAIT)
+        # One without any limit counts as correspondence at Lichess.
+        slow = record.days_per_turn is not None or record.speed == "correspondence"
+        return now + (_CORRESPONDENCE_WAIT if slow else _UNFINISHED_WAIT)
     if record.evaluations is not None:
         return None
     return next(

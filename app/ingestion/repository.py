@@ -26,6 +26,8 @@ SOURCE = "lichess"
 _REVISIT_WAIT = timedelta(minutes=10)
 _REVISIT_WAIT_MAX = timedelta(days=1)
 FETCHABLE = (PlayerState.ACTIVE, PlayerState.NOT_FOUND)
+_REVISITS_COUNTED = 100
+RATE_LIMIT_WAIT_MAX = timedelta(hours=1)
 
 
 async def lock_gate(session: AsyncSession) -> tuple[SourceGate, datetime]:
@@ -108,7 +110,7 @@ async def take_due_revisits(session: AsyncSession, user_id: str, limit: int) -> 
     statement = (
         update(Game)
         .where(Game.id == due.c.id)
-        .values(revisit_at=func.now() + wait, revisits=Game.revisits + 1)
+        .values(revisit_at=func.now() + wait, revisits=func.least(Game.revisits, _REVISITS_COUNTED) + 1)
         .returning(Game.source_id)
     )
     return (await session.execute(statement)).scalars().all()

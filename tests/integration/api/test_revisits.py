@@ -85,6 +85,13 @@ def test_a_game_that_lichess_does_not_return_is_asked_for_ever_more_rarely(api: 
     assert ledger.manifest() == {"game0001": "stored"}
 
 
+def test_a_game_that_never_ends_can_be_asked_for_for_ever(api: Api, ledger: Ledger) -> None:
+    ledger.stream([_unfinished(1)])
+    api.execute("UPDATE games SET revisits = 32767")
+    _make_revisits_due(api)
+    assert ledger.plan().ids == ["game0001"]
+
+
 def test_holes_and_revisits_share_one_request(api: Api, ledger: Ledger) -> None:
     plan = ledger.plan()
     unfinished, lost = _unfinished(1), _recent(2)

@@ -11,10 +11,20 @@ from tests.unit.app.test_contract import make_record
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("days_per_turn", "wait"), [(None, timedelta(minutes=10)), (3, timedelta(hours=6))])
+@pytest.mark.parametrize(
+    ("speed", "days_per_turn", "wait"),
+    [
+        ("blitz", None, timedelta(minutes=10)),
+        ("correspondence", 3, timedelta(hours=6)),
+        ("correspondence", None, timedelta(hours=6)),  # no limit at all
+    ],
+)
 @pytest.mark.parametrize("status", ["created", "started"])
-def test_an_unfinished_game_is_due_soon(status: str, days_per_turn: int | None, wait: timedelta) -> None:
-    assert next_revisit(make_record(status=status, days_per_turn=days_per_turn), NOW) == NOW + wait
+def test_an_unfinished_game_is_due_soon(
+    status: str, speed: str, days_per_turn: int | None, wait: timedelta
+) -> None:
+    record = make_record(status=status, speed=speed, days_per_turn=days_per_turn)
+    assert next_revisit(record, NOW) == NOW + wait
 
 
 @pytest.mark.parametrize(
