@@ -79,7 +79,11 @@ def _since(player: Player, settings: Settings) -> datetime | None:
     if player.seen_until is None or player.backfilling:
         # Between two slices of a backfill nothing is read twice: what lies behind is in the manifest.
         return player.seen_until
-    return player.seen_until - settings.overlap
+    since = player.seen_until - settings.overlap
+    if player.synced_at is None:
+        return since
+    # By then all that is older had shown itself: who plays no more is not read again and again.
+    return max(since, min(player.seen_until, player.synced_at - settings.overlap))
 
 
 def _plan(player: Player, run: IngestionRun) -> FetchPlan:

@@ -51,7 +51,9 @@ def test_the_first_request_asks_for_everything_oldest_first_and_filters_nothing(
 
 
 def test_a_second_look_asks_from_the_cursor_less_the_overlap_and_stores_nothing_new(system: System) -> None:
-    player = system.new_player(history_of=60)
+    player = system.new_player()
+    player.games.extend(history(player.name, 60, first=datetime.now(UTC) - timedelta(hours=63)))
+    system.show(player.games)
     system.track(player)
     system.wait_whole(player)
     before = _content(system, player)

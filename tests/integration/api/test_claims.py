@@ -24,11 +24,47 @@ def test_nothing_is_due_between_two_looks(api: Api) -> None:
     assert api.worker.due_players(10).players == []
 
 
-def test_a_later_look_overlaps_the_window_before_it(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("rest_ms", "overlap_ms"), [(0, DAY_MS), (DAY_MS // 3, DAY_MS * 2 // 3), (DAY_MS, 0), (700 * DAY_MS, 0)]
+)
+def test_a_later_look_overlaps_the_day_before_the_last_and_no_more(
+    api: Api, rest_ms: int, overlap_ms: int
+) -> None:
     ledger = Ledger(api).track()
     ledger.stream([make_game(1), make_game(2)])
+    last_ms = FIRST_MS + 2 * MINUTE_MS
+    api.execute("UPDATE players SET synced_at = to_timestamp(%s / 1000.0)", last_ms + rest_ms)
     ledger.make_due()
-    assert ledger.plan().since_ms == FIRST_MS + 2 * MINUTE_MS - DAY_MS
+    assert ledger.plan().since_ms == last_ms - overlap_ms
+
+
+def test_a_clock_that_was_put_back_keeps_nobody_waiting(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.stream([make_game(1)])
+    assert api.worker.due_players(10).players == []
+    api.execute(
+        "UPDATE players SET synced_at = synced_at + interval '1 hour',"
+        " next_sync_at = next_sync_at + interval '1 hour'"
+    )
+    assert api.worker.due_players(10).players == ["alice"]
+    assert not ledger.finish(ledger.plan().run_id, 0, FetchOutcome.UNAVAILABLE).more
+    # It is noticed once: what failed waits as ever.
+    assert api.worker.due_players(10).players == []
+
+
+def test_of_looks_in_a_row_that_find_nothing_the_last_is_kept(api: Api) -> None:
+    ledger = Ledger(api).track()
+    kept = [ledger.stream([make_game(1)]).run_id]
+    for _ in range(3):
+        ledger.make_due()
+        ledger.stream([])
+    for outcome in (FetchOutcome.CUT, FetchOutcome.COMPLETE, FetchOutcome.COMPLETE):
+        ledger.make_due()
+        last = ledger.plan().run_id
+        ledger.finish(last, 0, outcome)
+    runs = api.reader.get("/v1/players/alice/runs").json()["items"]
+    assert [run["state"] for run in runs] == ["complete", "cut", "complete", "complete"]
+    assert (runs[0]["id"], runs[-1]["id"]) == (last, *kept)
 
 
 def test_only_tracked_accounts_can_be_claimed(api: Api) -> None:
