@@ -38,7 +38,7 @@ class Settings(RoleSettings):
     """How far a look reaches back behind the cursor."""
     hole_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     """A game that was seen and is still not stored after this long is fetched again."""
-    rate_limit_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    rate_limit_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Silence after Lichess's first 429; doubles with each further one, up to an hour."""
     analysis_lease_seconds: Annotated[int, Field(ge=2, le=86_400)] = 120
     """A worker that does not renew its lease for this long has lost its game."""

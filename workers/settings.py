@@ -59,7 +59,7 @@ class Settings(RoleSettings):
     """Silence after which a connection to Lichess counts as dead."""
     lichess_deadline_seconds: Annotated[float, Field(ge=1, le=86_400)] = 900
     """Longest that one request to Lichess may take altogether."""
-    rate_limit_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    rate_limit_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Silence after a 429, until the API says how long it shall be."""
     lock_ttl_seconds: Annotated[float, Field(ge=1, le=600)] = 30
     """After this long without a heartbeat the Redis lock of the gate to Lichess lapses."""

@@ -43,9 +43,13 @@ async def lock_gate(session: AsyncSession) -> tuple[SourceGate, datetime]:
 
 
 async def not_before(session: AsyncSession) -> datetime | None:
-    """Return the moment before which the source must not be asked, if it lies ahead."""
+    """Return the moment before which the source must not be asked, if it lies ahead.
+
+    No silence lasts so long that it could lie further ahead than the longest: the clock was put back.
+    """
     query = select(SourceGate.not_before).where(
-        SourceGate.source == SOURCE, SourceGate.not_before > func.now()
+        SourceGate.source == SOURCE,
+        SourceGate.not_before.between(func.now(), func.now() + RATE_LIMIT_WAIT_MAX),
     )
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -128,7 +132,7 @@ async def due_players(session: AsyncSession, limit: int) -> Sequence[str]:
         .where(
             Player.tracked,
             Player.state.in_(FETCHABLE),
-            or_(Player.next_sync_at <= func.now(), hole, _revisit_due(Player)),
+            or_(_sync_due(), hole, _revisit_due(Player)),
         )
         .order_by(Player.next_sync_at)
         .limit(limit)
@@ -143,7 +147,7 @@ async def is_due(session: AsyncSession, player_id: int) -> bool:
         SeenGame.state == SeenState.PENDING,
         SeenGame.retry_at <= func.now(),
     )
-    query = select(or_(Player.next_sync_at <= func.now(), hole, _revisit_due(Player))).where(
+    query = select(or_(_sync_due(), hole, _revisit_due(Player))).where(
         Player.id == player_id, Player.tracked, Player.state.in_(FETCHABLE)
     )
     return bool(await session.scalar(query))
@@ -172,6 +176,11 @@ async def count_garbled(session: AsyncSession, player_id: int, run_id: int, line
 
 async def runs(
     session: AsyncSession, player_id: int, before: int | None, limit: int
+def _sync_due() -> ColumnElement[bool]:
+    # What was synchronised in the future was so before the clock was put back.
+    return or_(Player.next_sync_at <= func.now(), Player.synced_at > func.now())
+
+
 ) -> Sequence[IngestionRun]:
     """Return a player's runs, the newest first."""
     query = select(IngestionRun).where(IngestionRun.player_id == player_id).order_by(IngestionRun.id.desc())

@@ -37,7 +37,6 @@ NOT_FOUND_WAITS = (timedelta(hours=1), timedelta(days=1))
 _HOLE_WAIT_MAX = timedelta(hours=6)
 _FAILURE_WAIT = timedelta(seconds=5)
 _FAILURE_WAIT_MAX = timedelta(minutes=15)
-_RATE_LIMIT_WAIT_MAX = timedelta(hours=1)
 
 
 async def claim(session: AsyncSession, settings: Settings, request: FetchClaim) -> FetchAnswer:
@@ -52,8 +51,8 @@ async def claim(session: AsyncSession, settings: Settings, request: FetchClaim) 
     gate.fence = request.fence
     for run_id in await repository.abandon_open_runs(session):
         _LOG.warning("run_abandoned", run_id=run_id)
-    if gate.not_before is not None and gate.not_before > now:
-        return FetchAnswer(plan=None, not_before=gate.not_before)
+    if (waiting := await repository.not_before(session)) is not None:
+        return FetchAnswer(plan=None, not_before=waiting)
     player = await players.lock(session, request.player.lower())
     if player is None or not player.tracked:
         raise NotFound(f"{request.player} is not tracked")
@@ -63,6 +62,9 @@ async def claim(session: AsyncSession, settings: Settings, request: FetchClaim) 
     if ids:
         run = await repository.open_run(session, player.id, FetchKind.IDS, max_games=len(ids), asked_ids=ids)
         return FetchAnswer(plan=_plan(player, run))
+    if player.synced_at is not None and player.synced_at > now:
+        # The clock was put back: the time of the next look says nothing.
+        player.synced_at = player.next_sync_at = now
     if player.next_sync_at > now:
         return FetchAnswer(plan=None)
     run = await repository.open_run(
@@ -238,9 +240,7 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
 def _back_off(gate: SourceGate, settings: Settings, now: datetime) -> None:
     wait = timedelta(seconds=settings.rate_limit_seconds) * 2 ** min(gate.rate_limits, 16)
     gate.rate_limits += 1
-    gate.not_before = now + max(
-        min(wait, _RATE_LIMIT_WAIT_MAX), timedelta(seconds=settings.rate_limit_seconds)
-    )
+    gate.not_before = now + min(wait, repository.RATE_LIMIT_WAIT_MAX)
 
 
 async def _complete(

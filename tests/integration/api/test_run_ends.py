@@ -56,6 +56,14 @@ def test_the_silence_survives_whatever_happens_to_redis_and_the_api(api: Api, le
     assert ledger.claim().not_before == stored
 
 
+def test_a_clock_that_was_put_back_prolongs_no_silence(api: Api, ledger: Ledger) -> None:
+    _end(ledger, FetchOutcome.RATE_LIMITED)
+    ledger.make_due()
+    api.execute("UPDATE source_gates SET not_before = not_before + interval '1 hour'")
+    assert api.worker.due_players(10).players == ["alice"]
+    assert ledger.claim().plan is not None
+
+
 def test_a_good_answer_ends_the_doubling(api: Api, ledger: Ledger) -> None:
     for _ in range(3):
         api.execute("UPDATE source_gates SET not_before = NULL")
