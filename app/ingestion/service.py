@@ -219,8 +219,11 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
         run.detail = report.detail
         run.finished_at = now
         player = await players.lock_by_id(session, run.player_id)
-        # A stream begins when the player is due, so a later moment was asked for while it ran.
-        asked_again = run.kind is FetchKind.STREAM and player.next_sync_at > run.started_at
+        # A stream begins when the player is due, so a later moment was asked for while it ran. A run for
+        # holes may begin before the player is due: there only what is due by now.
+        asked_again = player.next_sync_at > run.started_at and (
+            run.kind is FetchKind.STREAM or player.next_sync_at <= now
+        )
         if report.outcome is FetchOutcome.RATE_LIMITED:
             _back_off(gate, settings, now)
         elif report.outcome is FetchOutcome.COMPLETE:

@@ -51,6 +51,7 @@ def wake(player: Player) -> None:
     player.failures = 0
     player.not_found_count = 0
     player.state = PlayerState.ACTIVE
+    player.state_detail = None
 
 
 async def page(session: AsyncSession, after: str | None, limit: int) -> Sequence[Player]:

@@ -141,6 +141,19 @@ def test_a_sync_asked_for_while_a_request_runs_is_owed_at_its_end(
     assert ledger.claim().plan is None
 
 
+def test_a_sync_asked_for_while_holes_are_fetched_is_owed_too(api: Api, ledger: Ledger) -> None:
+    ledger.see(ledger.plan().run_id, [make_game(1)])
+    ledger.make_holes_due()
+    api.execute("UPDATE players SET next_sync_at = now() + interval '1 hour'")
+    plan = ledger.plan()
+    assert plan.kind is FetchKind.IDS
+    assert api.writer.post("/v1/players/alice/sync").is_success
+    assert ledger.finish(plan.run_id, 0, FetchOutcome.UNAUTHORISED).more
+    assert ledger.view().state is PlayerState.ACTIVE
+    assert ledger.view().state_detail is None
+    assert ledger.plan().kind is FetchKind.STREAM
+
+
 @pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])
 def test_a_failure_without_progress_waits_twice_as_long_each_time(
     api: Api, ledger: Ledger, outcome: FetchOutcome
