@@ -85,8 +85,8 @@ async def retry_refusals(
     background: BackgroundTasks,
     broker: Annotated[Broker, Depends(broker_of)],
 ) -> RetryAnswer:
-    """Fetch refused games again by their ids. Lines that name no game cannot be."""
-    player = await players.existing(session, username)
+    """Fetch refused games again by their ids, now. Lines that name no game cannot be."""
+    player = await players.wake(session, username)
     retried = await ledger.reopen_refused(session, player.id, request.games)
     background.add_task(broker.hint, TaskName.FETCH_PLAYER_GAMES, player.username)
     return RetryAnswer(retried=retried)

@@ -61,13 +61,19 @@ async def page(session: AsyncSession, after: str | None, limit: int) -> list[Pla
 
 async def request_sync(session: AsyncSession, username: str) -> PlayerView:
     """Make an account due at once, whatever state it is in; raises NotFound."""
+    player = await wake(session, username)
+    await session.flush()
+    await session.refresh(player)
+    return (await _views(session, [player]))[0]
+
+
+async def wake(session: AsyncSession, username: str) -> Player:
+    """Make an account due at once, and return it locked; raises NotFound."""
     player = await _lock(session, username)
     if not player.tracked:
         raise NotFound(f"{username} is not tracked any more")
     repository.wake(player)
-    await session.flush()
-    await session.refresh(player)
-    return (await _views(session, [player]))[0]
+    return player
 
 
 async def _lock(session: AsyncSession, username: str) -> Player:

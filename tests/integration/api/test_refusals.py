@@ -2,7 +2,7 @@
 
 import json
 
-from app.contract.ingestion import FetchKind
+from app.contract.ingestion import FetchKind, FetchOutcome
 from app.contract.names import QueueName
 from tests.integration.api.driver import Ledger, make_game
 from tests.integration.conftest import Api, wait_until
@@ -69,6 +69,26 @@ def test_a_retry_of_all_leaves_lines_without_a_game_alone(api: Api) -> None:
     ledger.refuse(run_id, make_game(1), 2)
     assert api.writer.post("/v1/players/alice/refusals/retry", json={}).json() == {"retried": 1}
     assert ledger.view().completeness.refused == 1
+
+
+def test_a_retry_wakes_an_account_that_is_not_asked_for_any_more(api: Api) -> None:
+    ledger = Ledger(api).track()
+    run_id = ledger.plan().run_id
+    ledger.refuse(run_id, make_game(1))
+    ledger.finish(run_id, 1, FetchOutcome.UNAUTHORISED)
+    assert ledger.claim().plan is None
+    assert api.writer.post("/v1/players/alice/refusals/retry", json={}).json() == {"retried": 1}
+    assert ledger.plan().ids == ["game0001"]
+
+
+def test_refusals_of_an_account_that_is_not_tracked_any_more_are_not_retried(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.refuse(ledger.plan().run_id, make_game(1))
+    api.writer.delete("/v1/players/alice").raise_for_status()
+    answer = api.writer.post("/v1/players/alice/refusals/retry", json={})
+    assert answer.status_code == 404
+    assert "not tracked any more" in answer.json()["detail"]
+    assert ledger.manifest() == {"game0001": "refused"}
 
 
 def test_a_retried_game_that_lichess_lost_meanwhile_keeps_its_line(api: Api) -> None:
