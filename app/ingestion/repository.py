@@ -7,6 +7,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     cast,
+    delete,
     exists,
     func,
     literal,
@@ -25,9 +26,9 @@ from app.db.models import Game, GarbledLine, IngestionRun, Player, RunState, See
 SOURCE = "lichess"
 _REVISIT_WAIT = timedelta(minutes=10)
 _REVISIT_WAIT_MAX = timedelta(days=1)
-FETCHABLE = (PlayerState.ACTIVE, PlayerState.NOT_FOUND)
 _REVISITS_COUNTED = 100
 RATE_LIMIT_WAIT_MAX = timedelta(hours=1)
+FETCHABLE = (PlayerState.ACTIVE, PlayerState.NOT_FOUND)
 
 
 async def lock_gate(session: AsyncSession) -> tuple[SourceGate, datetime]:
@@ -85,6 +86,28 @@ async def open_run(
     session.add(run)
     await session.flush()
     return run
+
+
+async def forget_uneventful_before(session: AsyncSession, run: IngestionRun) -> None:
+    """Delete the player's run before this one if it too was a look that found nothing new.
+
+    There is one a minute: of those in a row the last is kept.
+    """
+    before = (
+        select(IngestionRun.id)
+        .where(IngestionRun.player_id == run.player_id, IngestionRun.id < run.id)
+        .order_by(IngestionRun.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    await session.execute(
+        delete(IngestionRun).where(
+            IngestionRun.id == before,
+            IngestionRun.kind == run.kind,
+            IngestionRun.state == RunState.COMPLETE,
+            IngestionRun.new_games == 0,
+        )
+    )
 
 
 async def lock_run(session: AsyncSession, run_id: int) -> IngestionRun | None:
@@ -153,6 +176,11 @@ async def is_due(session: AsyncSession, player_id: int) -> bool:
     return bool(await session.scalar(query))
 
 
+def _sync_due() -> ColumnElement[bool]:
+    # What was synchronised in the future was so before the clock was put back.
+    return or_(Player.next_sync_at <= func.now(), Player.synced_at > func.now())
+
+
 def _revisit_due(player: type[Player]) -> ColumnElement[bool]:
     mine = or_(Game.white_id == player.user_id, Game.black_id == player.user_id)
     return exists().where(Game.revisit_at <= func.now(), mine)
@@ -176,11 +204,6 @@ async def count_garbled(session: AsyncSession, player_id: int, run_id: int, line
 
 async def runs(
     session: AsyncSession, player_id: int, before: int | None, limit: int
-def _sync_due() -> ColumnElement[bool]:
-    # What was synchronised in the future was so before the clock was put back.
-    return or_(Player.next_sync_at <= func.now(), Player.synced_at > func.now())
-
-
 ) -> Sequence[IngestionRun]:
     """Return a player's runs, the newest first."""
     query = select(IngestionRun).where(IngestionRun.player_id == player_id).order_by(IngestionRun.id.desc())

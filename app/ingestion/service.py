@@ -218,6 +218,8 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
         run.lines = report.lines
         run.detail = report.detail
         run.finished_at = now
+        if state is RunState.COMPLETE and run.new_games == 0:
+            await repository.forget_uneventful_before(session, run)
         player = await players.lock_by_id(session, run.player_id)
         # A stream begins when the player is due, so a later moment was asked for while it ran. A run for
         # holes may begin before the player is due: there only what is due by now.

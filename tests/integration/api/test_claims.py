@@ -136,7 +136,34 @@ def test_a_hole_waits_longer_after_each_attempt(api: Api) -> None:
         for _ in range(2):  # a report may come twice
             ledger.see(run_id, [make_game(1)])
         waits.append(api.value("SELECT extract(epoch FROM retry_at - updated_at)::int FROM seen_games"))
+        ledger.finish(run_id, 1)
     assert waits == [120, 240, 480, 960]
+
+
+@pytest.mark.parametrize(
+    "outcome", [FetchOutcome.UNAVAILABLE, FetchOutcome.CUT, FetchOutcome.RATE_LIMITED, None]
+)
+def test_what_lichess_does_not_answer_counts_against_no_game(api: Api, outcome: FetchOutcome | None) -> None:
+    ledger = Ledger(api).track()
+    ledger.see(ledger.plan().run_id, [make_game(1)])
+    waits = []
+    for number in range(10, 18):
+        ledger.make_holes_due()
+        plan = ledger.plan()
+        assert plan.ids == ["game0001"]
+        waits.append(
+            api.value(
+                "SELECT round(extract(epoch FROM retry_at - now()) / 60)::int FROM seen_games"
+                " WHERE source_id = 'game0001'"
+            )
+        )
+        if outcome is not None:  # else its producer died
+            ledger.finish(plan.run_id, 0, outcome)
+        api.execute("UPDATE source_gates SET not_before = NULL")
+        ledger.store(plan.run_id, [make_game(number)], 2)  # the consumers are alive
+    failing = outcome in {FetchOutcome.UNAVAILABLE, FetchOutcome.CUT}
+    assert waits == ([2, 4, 8, 16, 32, 64, 128, 256] if failing else [2] * 8)
+    assert ledger.manifest()["game0001"] == "pending"
 
 
 def test_a_hole_stays_pending_while_no_consumer_settles_anything(api: Api) -> None:
@@ -172,35 +199,8 @@ def test_a_game_that_lichess_stops_returning_ends_refused_as_vanished(api: Api) 
     ledger.make_holes_due()
     ledger.claim()
     (refusal,) = api.reader.get("/v1/players/alice/refusals").json()["items"]
-        ledger.finish(run_id, 1)
     assert (refusal["id"], refusal["code"]) == ("game0001", "vanished")
     assert ledger.view().completeness.pending == 0
-
-@pytest.mark.parametrize(
-    "outcome", [FetchOutcome.UNAVAILABLE, FetchOutcome.CUT, FetchOutcome.RATE_LIMITED, None]
-)
-def test_what_lichess_does_not_answer_counts_against_no_game(api: Api, outcome: FetchOutcome | None) -> None:
-    ledger = Ledger(api).track()
-    ledger.see(ledger.plan().run_id, [make_game(1)])
-    waits = []
-    for number in range(10, 18):
-        ledger.make_holes_due()
-        plan = ledger.plan()
-        assert plan.ids == ["game0001"]
-        waits.append(
-            api.value(
-                "SELECT round(extract(epoch FROM retry_at - now()) / 60)::int FROM seen_games"
-                " WHERE source_id = 'game0001'"
-            )
-        )
-        if outcome is not None:  # else its producer died
-            ledger.finish(plan.run_id, 0, outcome)
-        api.execute("UPDATE source_gates SET not_before = NULL")
-        ledger.store(plan.run_id, [make_game(number)], 2)  # the consumers are alive
-    failing = outcome in {FetchOutcome.UNAVAILABLE, FetchOutcome.CUT}
-    assert waits == ([2, 4, 8, 16, 32, 64, 128, 256] if failing else [2] * 8)
-    assert ledger.manifest()["game0001"] == "pending"
-
 
 
 def test_a_fence_older_than_the_newest_is_refused_with_the_floor(api: Api) -> None:
