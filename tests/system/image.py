@@ -8,7 +8,6 @@ import hashlib
 import os
 import shlex
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +130,9 @@ def _base_inputs() -> list[bytes]:
 
 
 def _disk_inputs() -> list[bytes]:
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_CHECKED_OUT]
-    names = subprocess.run(listing, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    command: list[str | Path] = ["git", "-C", CHECKOUT, "ls-files", "-z"]
+    command += ["--cached", "--others", "--exclude-standard", "--", *_CHECKED_OUT]
+    names = programs.run(command, "listing the checkout's files")
     parts = ["\n".join(_steps()[1]).encode(), Path(__file__).read_bytes(), _HUNG_UNIT.encode()]
     for name in sorted(set(filter(None, names.split("\0")))):
         path = CHECKOUT / name

@@ -62,8 +62,9 @@ def _find(name: str, unpacked: str, package: str) -> Program:
     return Program(path, {**os.environ, "LD_LIBRARY_PATH": debian.library_path()})
 
 
-def run(command: list[str | Path], what: str) -> None:
-    """Run a command whose output is shown only if it fails; then raises DevError."""
+def run(command: list[str | Path], what: str) -> str:
+    """Return what a command prints; raises DevError, with what it printed and its complaints, if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise DevError(f"{what} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout
