@@ -38,7 +38,7 @@ test: setup ## run all tests, and the unit tests on Python 3.13 too
 	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
 	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) tests/unit
 
-test-nix: setup .tools/nix/.complete ## check the systemd units and evaluate the Nix files
+test-nix: setup .tools/nix/.complete ## check the systemd units, and the Nix files as far as can be told without nixpkgs
 	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q tests/unit/nix
 
 test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root; 12 min)
