@@ -21,6 +21,8 @@ __all__ = ["Pipeline", "declare_pipeline", "free_port"]
 
 _HOST: Final = "127.0.0.1"
 _BIN: Final = Path(sys.executable).parent
+# Where programs are, and the libraries of Python's packages: in `nix develop`, this alone tells.
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH")
 _OWNER_SCOPES: Final = ("--scope", "read", "--scope", "write")
 
 # Warm stops end the task under way: a game at most. Beyond that the ledger and the leases bring it back.
@@ -61,7 +63,7 @@ def declare_pipeline(
     worker_token = _token_file(services.state, "worker-token")
     owner_token = _token_file(services.state, "owner-token")
     environment = {
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         **services.environment,

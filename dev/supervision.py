@@ -33,6 +33,7 @@ __all__ = ["Ended", "Supervisor", "program_states"]
 # What our processes see of the environment of whoever starts the stack: nothing secret, nothing surprising.
 _PASSED_ON: Final = (
     "PATH", "TZ", "LOCALE_ARCHIVE",
+    "LD_LIBRARY_PATH",  # where Nix's Python finds what the wheels are linked with
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE",
     "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy",
 )  # fmt: skip

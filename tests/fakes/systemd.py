@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 _LIMIT_SECONDS: Final = 60
-_KEPT: Final = ("PATH", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
+_KEPT: Final = ("PATH", "LD_LIBRARY_PATH", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 # Puts the sockets where systemd would, and becomes the program under the same process id.
 _LAUNCH: Final = """
 import fcntl, os, sys

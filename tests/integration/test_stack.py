@@ -17,6 +17,7 @@ from dev.errors import DevError
 from dev.identity import service_user
 from dev.leftovers import SessionRecord
 from dev.paths import CHECKOUT
+from dev.pipeline import declare_pipeline
 from dev.postgres.cluster import DATABASE, MIGRATION_ROLE, PORT, ROLE
 from dev.program import Program, Restart
 from dev.services import POOL_PORT, Services, data_services, open_state, running_services
@@ -188,6 +189,20 @@ def test_an_environment_reaches_the_program_unchanged(tmp_path: Path) -> None:
         step = Program("show", (sys.executable, "-c", show), environment={"SHOWN": value}, oneshot=True)
         with Stack(state, [step]) as stack:
             assert stack.log_path("show").read_text() == value + "\n"
+
+
+def test_programs_find_the_libraries_that_the_shell_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    with open_state(tmp_path) as state:
+        services = Services(programs=(), environment={}, state=state, redis_socket=state.run / "redis.sock")
+        pipeline = declare_pipeline(services, api_port=1, settings={})
+        assert pipeline.environment["LD_LIBRARY_PATH"] == "/nowhere"
+        show = "import os; print(os.environ['LD_LIBRARY_PATH'])"
+        step = Program("show", (sys.executable, "-c", show), oneshot=True)
+        with Stack(state, [step]) as stack:
+            assert stack.log_path("show").read_text() == "/nowhere\n"
 
 
 def _start_up(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:

@@ -1,5 +1,6 @@
 """Do the import rules hold, and would a breach of each be noticed?"""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [_LINT, "--no-cache"],
         cwd=tree,
-        env={"PYTHONPATH": str(tree)},
+        env={**os.environ, "PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
         check=False,
