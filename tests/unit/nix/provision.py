@@ -18,13 +18,13 @@ _ROOT = TOOLS / "debian/root"
 
 
 def main(folder: Path) -> int:
-    """Fill the folder; where nix can't be had, say so in one line: the tests that need it are skipped."""
+    """Fill the folder; where nix can't be had, say so in one line: the tests that need it can't run."""
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     if shutil.which("nix-instantiate"):
         return os.EX_OK
     if problem := _unpack():
-        sys.stderr.write(f"nix: {problem}; the tests that need it are skipped\n")
+        sys.stderr.write(f"nix: {problem}; the tests that need it can't run\n")
         return os.EX_OK
     # Its own libraries are in a folder that only an installation tells the loader of.
     libraries = f"{_ROOT / 'usr/lib/nix'}:{debian.library_path()}"
