@@ -2,15 +2,19 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dev.paths import CHECKOUT
 from dev.pipeline import free_port
 from tests.e2e.fixtures import fresh_folder
 from tests.e2e.harness import processes_of
 from tests.e2e.histories import bundled_games
+from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 
 # What Stockfish plays (python-chess's and Lichess's names of the variants).
 _ANALYSABLE = {"standard", "chess960", "fromPosition"}
@@ -18,31 +22,77 @@ _ANALYSABLE = {"standard", "chess960", "fromPosition"}
 
 def test_the_demo_ends_with_every_game_analysed_and_a_second_one_stores_nothing_new() -> None:
     games = [json.loads(line) for line in bundled_games()]
-    analysed = sum(game["variant"] in _ANALYSABLE for game in games)
-    expected = (
-        f"demo: seen={len(games)} stored={len(games)} refused=0 "
-        f"analysed={analysed} unsupported={len(games) - analysed} failed=0"
-    )
     with fresh_folder() as folder:
         for _ in range(2):
-            demo = _demo(folder)
-            assert demo.returncode == 0, demo.stdout + demo.stderr
-            assert demo.stdout.splitlines()[-1] == expected
-            assert "https://lichess.org/analysis" in demo.stdout
+            _assert_complete(_demo(folder), games)
             assert processes_of(folder) == []
         assert _fetches(folder) == [(len(games), False), (_recent(games), True)]
 
 
+def test_ctrl_c_amid_the_analyses_ends_everything_and_the_next_demo_completes_them() -> None:
+    games = [json.loads(line) for line in bundled_games()]
+    with fresh_folder() as folder:
+        demo = subprocess.Popen(
+            _command(folder, "--nodes", "500"),
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            wait_until(lambda: _analysed(folder), "a game is analysed")
+            # As a terminal does: to every process of the group.
+            os.killpg(demo.pid, signal.SIGINT)
+            stdout, stderr = demo.communicate(timeout=LIMIT_SECONDS)
+        finally:
+            if demo.poll() is None:
+                os.killpg(demo.pid, signal.SIGKILL)  # the stack ends with its driver
+                demo.communicate()
+        assert (demo.returncode, stderr) == (130, "")
+        assert "Largest swings" not in stdout
+        assert _analysed(folder) < _analysable(games)
+        assert processes_of(folder) == []
+        _assert_complete(_demo(folder), games)
+        assert processes_of(folder) == []
+
+
+def _command(folder: Path, *options: str) -> list[str]:
+    settings = ("--state", str(folder), "--port", str(free_port(None)))
+    return [sys.executable, "-m", "dev.demo", *options, *settings]
+
+
 def _demo(folder: Path) -> subprocess.CompletedProcess[str]:
-    options = ("--once", "--nodes", "200", "--state", str(folder), "--port", str(free_port(None)))
     return subprocess.run(
-        [sys.executable, "-m", "dev.demo", *options],
+        _command(folder, "--once", "--nodes", "200"),
         cwd=CHECKOUT,
         env={**os.environ, "COLUMNS": "100"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def _assert_complete(demo: subprocess.CompletedProcess[str], games: list[dict[str, Any]]) -> None:
+    analysed = _analysable(games)
+    expected = (
+        f"demo: seen={len(games)} stored={len(games)} refused=0 "
+        f"analysed={analysed} unsupported={len(games) - analysed} failed=0"
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stdout.splitlines()[-1] == expected
+    assert "https://lichess.org/analysis" in demo.stdout
+
+
+def _analysable(games: list[dict[str, Any]]) -> int:
+    return sum(game["variant"] in _ANALYSABLE for game in games)
+
+
+def _analysed(folder: Path) -> int:
+    """Count the games that the worker says it has analysed, in all demos so far."""
+    with suppress(FileNotFoundError):
+        return (folder / "log/analysis-consumer.log").read_text().count('"game_analysed"')
+    return 0
 
 
 def _fetches(folder: Path) -> list[tuple[int, bool]]:
@@ -54,7 +104,7 @@ def _fetches(folder: Path) -> list[tuple[int, bool]]:
     return [(event["lines"], since[event["run_id"]]) for event in finished]
 
 
-def _recent(games: list[dict[str, int]]) -> int:
+def _recent(games: list[dict[str, Any]]) -> int:
     """Count the games within a day before the newest: those that a second look overlaps with."""
     newest_ms = max(game["createdAt"] for game in games)
     return sum(game["createdAt"] >= newest_ms - 24 * 3_600 * 1_000 for game in games)
