@@ -175,8 +175,11 @@ in
           # A switch restarts it and leaves its sockets open; else it would stop both.
           stopIfChanged = false;
           notSocketActivated = true;
+          path = [ config.systemd.package ];
         }
       ]);
+      # NixOS gives a unit from a package a PATH only where it is declared here.
+      scoresheet-worker-token.path = [ pkgs.coreutils ];
       scoresheet-migrate = role false (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
         onDatabase
         (secret "database_url" cfg.database.urlFile)

@@ -140,6 +140,17 @@ def test_the_nix_module_carries_no_service_of_its_own() -> None:
         assert owned.findall((CHECKOUT / "nix/module" / name).read_text()) == []
 
 
+_WITH_A_SHELL = [unit for unit in services() if any("@shell@" in value for _, _, value in unit.settings)]
+
+
+@pytest.mark.parametrize("unit", _WITH_A_SHELL, ids=_names(_WITH_A_SHELL))
+def test_what_a_shell_calls_is_on_its_path_on_nixos(unit: UnitFile) -> None:
+    """A unit from a package has systemd's own PATH there, without a program, unless the module sets one."""
+    text = (CHECKOUT / "nix/module/services.nix").read_text()
+    name = unit.name.removesuffix(".service")
+    assert re.search(rf"^ {{6}}{name}(\.path = \[| = (.*\n {{7,}})*? *path = \[)", text, re.MULTILINE)
+
+
 def test_placeholders_are_the_same_everywhere() -> None:
     files = [
         path for path in SYSTEMD.rglob("*") if path.is_file() and path.name not in {"install", "README.md"}
