@@ -93,9 +93,6 @@ let
     })
     more
   ]);
-  onDatabase = {
-    serviceConfig.SupplementaryGroups = optional cfg.pooler.createLocally "pgbouncer";
-  };
 in
 {
   config = mkIf cfg.enable {
@@ -131,6 +128,8 @@ in
       scoresheet = {
         isSystemUser = true;
         group = "scoresheet";
+        # PgBouncer's socket is open to its group: for the units and for scoresheet-admin alike.
+        extraGroups = optional cfg.pooler.createLocally "pgbouncer";
         description = "Scoresheet's API";
       };
       scoresheet-worker = {
@@ -169,7 +168,6 @@ in
 
     systemd.services = {
       scoresheet-api = role (lib.elem "api" cfg.roles) (brokerIsFar || databaseIsFar) (mkMerge [
-        onDatabase
         (secret "database_url" cfg.database.urlFile)
         {
           # A switch restarts it and leaves its sockets open; else it would stop both.
@@ -181,7 +179,6 @@ in
       # NixOS gives a unit from a package a PATH only where it is declared here.
       scoresheet-worker-token.path = [ pkgs.coreutils ];
       scoresheet-migrate = role false (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
-        onDatabase
         (secret "database_url" cfg.database.urlFile)
         (secret "migration_database_url" cfg.database.migrationUrlFile)
       ]);
