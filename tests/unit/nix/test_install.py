@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.nix.unit_files import SYSTEMD, install, read_unit
+from tests.unit.nix.unit_files import CHECKOUT, SYSTEMD, install, read_unit
 
 _ANALYZE = shutil.which("systemd-analyze")
 
@@ -100,6 +100,16 @@ def test_what_install_does_not_know_it_refuses(tmp_path: Path, wrong: str) -> No
     assert done.returncode == 2
     assert wrong.partition("=")[0] in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", ["systemd/debian/setup", "docs/debian.md"])
+def test_postgres_opens_no_file_of_the_checkout(path: str) -> None:
+    """It has no way into root's home, where the checkout may be: root opens what it reads."""
+    lines = [line for line in (CHECKOUT / path).read_text().splitlines() if "-u postgres" in line]
+    assert any("database.sql" in line for line in lines)
+    assert [
+        line for line in lines if "database.sql" in line and not re.search(r"< \S+database\.sql", line)
+    ] == []
 
 
 def test_an_existing_environment_file_is_kept(tmp_path: Path) -> None:
