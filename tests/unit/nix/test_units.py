@@ -95,6 +95,12 @@ def test_only_what_needs_the_internet_has_a_network() -> None:
     assert with_network == {"scoresheet-producer.service", "scoresheet-link.service"}
 
 
+def test_the_folder_of_the_links_sockets_outlives_the_link() -> None:
+    """A worker that finds no folder there has a wrong setting, and is not started again."""
+    link = read_unit(SYSTEMD / "scoresheet-link.service")
+    assert (link.one("RuntimeDirectory"), link.one("RuntimeDirectoryPreserve")) == ("scoresheet", "yes")
+
+
 def test_workers_are_not_the_user_who_owns_the_database() -> None:
     owners = {unit.name for unit in services() if unit.one("User") == "scoresheet"}
     assert owners == {f"scoresheet-{name}.service" for name in ("api", "migrate", "backup", "worker-token")}
