@@ -143,7 +143,17 @@ in
       scoresheet-worker = { };
     };
 
-    environment.etc."scoresheet/environment".source = settings;
+    environment.etc = {
+      "scoresheet/environment".source = settings;
+    }
+    # Links, by names that scoresheet-admin knows.
+    // lib.mapAttrs' (name: file: lib.nameValuePair "scoresheet/${name}" { source = "${file}"; }) (
+      lib.filterAttrs (_: file: file != null) {
+        database-url = cfg.database.urlFile;
+        migration-database-url = cfg.database.migrationUrlFile;
+        broker-url = cfg.broker.urlFile;
+      }
+    );
 
     # [Install] of units from packages is not read: what is wanted is said here.
     systemd.packages = [ units ];

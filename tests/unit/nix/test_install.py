@@ -1,5 +1,6 @@
 """Does `systemd/install` lay out units that systemd takes, and confines as promised?"""
 
+import os
 import re
 import shutil
 import subprocess
@@ -91,7 +92,37 @@ def test_a_value_arrives_as_it_is_with_specifiers_quoted(tmp_path: Path) -> None
     environment = read_unit(tmp_path / "etc/systemd/system/scoresheet-beat.service").all("Environment")
     assert f'"SCORESHEET_BROKER_URL={url.replace("%", "%%")}"' in environment
     # A script knows no specifiers.
-    assert f"SCORESHEET_BROKER_URL='{url}'" in (tmp_path / "usr/local/libexec/scoresheet-admin").read_text()
+    assert f"--setenv=SCORESHEET_BROKER_URL={url}" in _admin(tmp_path)
+
+
+def _admin(root: Path) -> list[str]:
+    """Return what scoresheet-admin of the installation in a folder has systemd run."""
+    folder = root / "usr/local/libexec"
+    (folder / "systemd-run").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (folder / "systemd-run").chmod(0o755)
+    admin = folder / "scoresheet-admin"
+    admin.write_text(admin.read_text().replace("/etc/", f"{root}/etc/"))
+    done = subprocess.run(
+        [admin, "token", "create", "me"],
+        env={"PATH": f"{folder}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_an_admins_command_gets_the_addresses_of_this_host(tmp_path: Path) -> None:
+    install(tmp_path, "database_url=postgresql+psycopg://there", "broker_url=redis://there", "broker_group=")
+    folder = tmp_path / "etc/scoresheet"
+    (folder / "migration-database-url").touch()
+    arguments = _admin(tmp_path)
+    assert arguments[-4:] == ["/opt/scoresheet/bin/scoresheet", "token", "create", "me"]
+    assert {argument for argument in arguments if "_url" in argument.lower()} == {
+        "--setenv=SCORESHEET_DATABASE_URL=postgresql+psycopg://there",
+        "--setenv=SCORESHEET_BROKER_URL=redis://there",
+        f"--property=LoadCredential=scoresheet_migration_database_url:{folder}/migration-database-url",
+    }
 
 
 @pytest.mark.parametrize("wrong", ["brocker_url=redis://x", "prodcer"])
