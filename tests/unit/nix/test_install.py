@@ -143,6 +143,26 @@ def test_postgres_opens_no_file_of_the_checkout(path: str) -> None:
     ] == []
 
 
+def _tree(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_was_given_once_holds_at_the_next_installation(tmp_path: Path) -> None:
+    given = ["engine=/opt/a=b/stockfish", "broker_group=", r"broker_url=redis://a\b%2F", "link", "api"]
+    once, again = tmp_path / "once", tmp_path / "again"
+    install(once, *given)
+    install(again, *given)
+    assert install(again).returncode == 0
+    assert _tree(again) == _tree(once)
+
+    assert install(again, "broker_group=redis", "beat").returncode == 0
+    kept = (again / "etc/scoresheet/install").read_text().splitlines()[1:]
+    assert kept == [given[0], "broker_group=redis", given[2], "beat"]
+    unit = read_unit(again / "etc/systemd/system/scoresheet-analysis-consumer.service")
+    assert "SCORESHEET_ENGINE_PATH=/opt/a=b/stockfish" in unit.all("Environment")
+    assert unit.one("SupplementaryGroups") == "redis"
+
+
 def test_an_existing_environment_file_is_kept(tmp_path: Path) -> None:
     install(tmp_path)
     environment = tmp_path / "etc/scoresheet/environment"
