@@ -161,7 +161,7 @@ in
         default = lib.elem "api" cfg.roles;
         defaultText = literalExpression ''elem "api" roles'';
         example = false;
-        description = "Whether to run PostgreSQL 17 here, with roles and database. It listens on its Unix socket.";
+        description = "Whether to use the PostgreSQL of this host, by its Unix socket, and make roles and database there. It has to be version 17 or newer.";
       };
       url = url "the database for the API, best through a pooler" "postgresql+psycopg://scoresheet@db.example/scoresheet";
       urlFile = urlFile "the database for the API";

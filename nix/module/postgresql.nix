@@ -1,28 +1,27 @@
-# PostgreSQL 17 on this host: its roles, its database, and who may be whom.
-{
-  config,
-  lib,
-  pkgs,
-  ...
-}:
+# Scoresheet's roles and database in the PostgreSQL of this host, and who may be whom. It may serve others too, and may
+# have done so for long: its version, its data and where it listens are the host's.
+{ config, lib, ... }:
 let
   cfg = config.services.scoresheet;
   postgresql = config.services.postgresql;
 in
 {
   config = lib.mkIf (cfg.enable && cfg.database.createLocally) {
+    assertions = [
+      {
+        assertion = lib.versionAtLeast postgresql.package.version "17";
+        message = ''
+          services.scoresheet needs PostgreSQL 17 or newer; system.stateVersion or services.postgresql.package gives this host
+          ${postgresql.package.version}. Another version begins with an empty data folder. If PostgreSQL holds nothing here yet, set
+          services.postgresql.package = pkgs.postgresql_17; else move its data first (NixOS manual, PostgreSQL, "Upgrading").
+        '';
+      }
+    ];
+
     services.postgresql = {
       enable = true;
-      # Before NixOS's own default, which stateVersion decides; after what the owner says.
-      package = lib.mkOverride 900 pkgs.postgresql_17;
       initdbArgs = [ "--data-checksums" ];
-      settings = {
-        # Sockets alone, unless the host's owner says enableTCPIP for something else.
-        listen_addresses = lib.mkIf (!postgresql.enableTCPIP) (lib.mkOverride 90 "");
-        # Every query of ours is short.
-        jit = lib.mkDefault "off";
-        log_lock_waits = lib.mkDefault "on";
-      };
+      settings.log_lock_waits = lib.mkDefault "on";
       # By what the kernel says of the peer, so no password exists. PgBouncer speaks for the API.
       authentication = ''
         local all scoresheet,scoresheet_migrate peer map=scoresheet

@@ -146,6 +146,15 @@ def test_the_nix_module_carries_no_service_of_its_own() -> None:
         assert owned.findall((CHECKOUT / "nix/module" / name).read_text()) == []
 
 
+def test_the_nix_module_leaves_to_the_host_which_postgresql_runs_and_where_it_listens() -> None:
+    """It may serve others, whose data another version would not see, and who may come by TCP."""
+    text = (CHECKOUT / "nix/module/postgresql.nix").read_text()
+    assert (
+        re.findall(r"\b(package|listen_addresses|dataDir|enableTCPIP) =(?! pkgs\.postgresql_17;)", text) == []
+    )
+    assert 'assertion = lib.versionAtLeast postgresql.package.version "17";' in text
+
+
 _WITH_A_SHELL = [unit for unit in services() if any("@shell@" in value for _, _, value in unit.settings)]
 
 
