@@ -151,7 +151,7 @@ in
         type = types.str;
         default = "50%";
         example = "3G";
-        description = "Memory of all analysis on this host. A process takes about 250 MB.";
+        description = "Memory of all analysis on this host, within the 80 % that all of Scoresheet may take. A process takes about 250 MB.";
       };
     };
 

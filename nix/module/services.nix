@@ -55,6 +55,8 @@ let
     link = if linked then cfg.link.to else "none.invalid";
   };
 
+  memoryPercent = builtins.match "([0-9]+)%" cfg.analysis.memoryMax;
+
   settings = pkgs.writeText "scoresheet-environment" (
     lib.concatStrings (
       lib.mapAttrsToList (name: value: ''
@@ -165,6 +167,12 @@ in
     systemd.slices.scoresheet-analysis.sliceConfig = {
       CPUQuota = cfg.analysis.cpuQuota;
       MemoryMax = cfg.analysis.memoryMax;
+      # Where the kernel begins to slow it down: the file's four fifths of MemoryMax=, or none of its own.
+      MemoryHigh =
+        if memoryPercent == null then
+          "infinity"
+        else
+          "${toString (lib.toInt (lib.head memoryPercent) * 4 / 5)}%";
     };
 
     systemd.sockets.scoresheet-api = {
