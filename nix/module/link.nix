@@ -23,7 +23,8 @@ in
         systemd.services.scoresheet-link = {
           wantedBy = [ "scoresheet.target" ];
           serviceConfig = {
-            IPAddressAllow = cfg.network.allow;
+            # Instead of the unit's own, which allows any: without the empty one, the list would grow.
+            IPAddressAllow = [ "" ] ++ cfg.network.allow;
             LoadCredential = [
               ""
               "link-key:${cfg.link.keyFile}"

@@ -200,7 +200,7 @@ in
       type = types.listOf types.str;
       default = [ "any" ];
       example = [ "10.0.0.7" ];
-      description = "Addresses that roles may reach whose broker, database or API is on TCP (`IPAddressAllow=`). Roles on sockets have no network at all.";
+      description = "Addresses that the link, and roles whose broker, database or API is on TCP, may reach (`IPAddressAllow=`); the producer reaches Lichess beside them. Roles on sockets have no network at all.";
     };
 
     backup = {
