@@ -9,7 +9,7 @@
 
   services.scoresheet = {
     enable = true;
-    lichessTokenFile = "/var/lib/secrets/lichess-token";
+    # lichessTokenFile = "/var/lib/secrets/lichess-token"; # once that file is there
     analysis.cpuQuota = "300%";
     settings.nodes = 200000;
   };
