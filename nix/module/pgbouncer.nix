@@ -13,7 +13,7 @@ in
   config = lib.mkIf (cfg.enable && cfg.pooler.createLocally) {
     services.pgbouncer = {
       enable = true;
-      settings.databases.scoresheet = "host=/run/postgresql port=5432 dbname=scoresheet";
+      settings.databases.scoresheet = "host=/run/postgresql port=${toString config.services.postgresql.settings.port} dbname=scoresheet";
       settings.pgbouncer = {
         unix_socket_dir = "/run/pgbouncer";
         unix_socket_mode = "0770";

@@ -11,6 +11,7 @@ let
 
   first = lib.findFirst (value: value != null) "";
   linked = cfg.link.to != null;
+  port = toString config.services.postgresql.settings.port;
   brokerUrl = first [
     cfg.broker.url
     (if linked then "redis+socket:///run/scoresheet/redis.sock?virtual_host=0" else null)
@@ -19,11 +20,11 @@ let
   databaseUrl = first [
     cfg.database.url
     (if cfg.pooler.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/pgbouncer&port=6432" else null)
-    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=5432" else null)
+    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=${port}" else null)
   ];
   migrationUrl = first [
     cfg.database.migrationUrl
-    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet_migrate@/scoresheet?host=/run/postgresql&port=5432" else null)
+    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet_migrate@/scoresheet?host=/run/postgresql&port=${port}" else null)
   ];
 
   # An address that is not known here, since it is in a file, may be anywhere.

@@ -167,6 +167,11 @@ def test_the_nix_module_leaves_to_the_host_which_postgresql_runs_and_where_it_li
     assert 'assertion = lib.versionAtLeast postgresql.package.version "17";' in text
 
 
+def test_the_nix_module_follows_the_port_of_postgresql() -> None:
+    texts = [path.read_text() for path in (CHECKOUT / "nix/module").glob("*.nix")]
+    assert [found for text in texts for found in re.findall(r".*5432.*", text)] == []
+
+
 _WITH_A_SHELL = [unit for unit in services() if any("@shell@" in value for _, _, value in unit.settings)]
 
 
