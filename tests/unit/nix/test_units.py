@@ -183,6 +183,15 @@ def test_what_a_shell_calls_is_on_its_path_on_nixos(unit: UnitFile) -> None:
     assert re.search(rf"^ {{6}}{name}(\.path = \[| = (.*\n {{7,}})*? *path = \[)", text, re.MULTILINE)
 
 
+def test_addresses_come_from_the_files_that_scoresheet_admin_knows() -> None:
+    drop_ins = map(read_unit, (SYSTEMD / "optional").glob("remote*.conf"))
+    credentials = [value for drop_in in drop_ins for value in drop_in.all("LoadCredential")]
+    names = [value.partition(":")[0].removeprefix("scoresheet_") for value in credentials]
+    assert credentials == [f"scoresheet_{name}:/etc/scoresheet/{name.replace('_', '-')}" for name in names]
+    asked = re.findall(r"^(\w+_url) @\1@$", (SYSTEMD / "scoresheet-admin").read_text(), re.MULTILINE)
+    assert set(asked) == set(names) - {"api_url"}
+
+
 def test_placeholders_are_the_same_everywhere() -> None:
     files = [
         path for path in SYSTEMD.rglob("*") if path.is_file() and path.name not in {"install", "README.md"}
