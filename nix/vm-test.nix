@@ -131,7 +131,7 @@ pkgs.testers.runNixOSTest {
         machine.succeed("systemctl start scoresheet-backup.service")
         machine.succeed("systemctl stop scoresheet.target")
         machine.succeed(
-            "runuser -u postgres -- psql --command='DROP DATABASE scoresheet' "
+            "runuser -u postgres -- psql --command='DROP DATABASE scoresheet WITH (FORCE)' "
             "--file=${../systemd/database.sql}"
         )
         machine.succeed("runuser -u scoresheet -- sh -c 'scoresheet-restore /var/lib/scoresheet/backups/*.dump'")
