@@ -42,8 +42,8 @@ in
           openssh.authorizedKeys.keys = map (key: "restrict,port-forwarding ${key}") cfg.link.authorizedKeys;
         };
         users.groups.scoresheet-link = { };
-        services.openssh.enable = true;
-        services.openssh.extraConfig = ''
+        # What follows a Match belongs to it, whoever wrote it: so this comes last, and ends what it begins.
+        services.openssh.extraConfig = lib.mkAfter ''
           Match User scoresheet-link
             AllowStreamLocalForwarding local
             # `no` would close the sockets too (channels.c asks the same list of permissions for both).
@@ -54,6 +54,7 @@ in
             ClientAliveInterval 5
             ClientAliveCountMax 3
             ForceCommand /bin/false
+          Match all
         '';
       })
     ]

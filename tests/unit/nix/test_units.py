@@ -172,6 +172,15 @@ def test_the_nix_module_follows_the_port_of_postgresql() -> None:
     assert [found for text in texts for found in re.findall(r".*5432.*", text)] == []
 
 
+def test_the_nix_module_closes_what_it_opens_in_sshd_config() -> None:
+    """What another module adds after a Match holds for that user alone: PasswordAuthentication no, say."""
+    text = (CHECKOUT / "nix/module/link.nix").read_text()
+    (added,) = re.findall(r"services\.openssh\.extraConfig = lib\.mkAfter ''\n(.*?)'';", text, re.DOTALL)
+    matches = re.findall(r"^\s*(Match .*)$", added, re.MULTILINE)
+    assert matches == ["Match User scoresheet-link", "Match all"]
+    assert added.split("\n")[-2].strip() == "Match all"
+
+
 _WITH_A_SHELL = [unit for unit in services() if any("@shell@" in value for _, _, value in unit.settings)]
 
 
