@@ -32,6 +32,7 @@ pkgs.testers.runNixOSTest {
         };
         link.authorizedKeys = [ snakeOilPublicKey ];
       };
+      services.openssh.enable = true;
 
       systemd.services.fake-lichess = {
         wantedBy = [ "multi-user.target" ];

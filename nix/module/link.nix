@@ -17,6 +17,10 @@ in
             assertion = linked -> !lib.elem "api" cfg.roles && !cfg.broker.createLocally;
             message = "services.scoresheet: link.to is for a host without an API and a broker of its own.";
           }
+          {
+            assertion = cfg.link.authorizedKeys != [ ] -> config.services.openssh.enable;
+            message = "services.scoresheet: link.authorizedKeys needs services.openssh.enable, which opens this host to SSH: that is for you to say.";
+          }
         ];
       }
       (lib.mkIf linked {

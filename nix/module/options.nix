@@ -248,7 +248,7 @@ in
         type = types.listOf types.str;
         default = [ ];
         example = [ "ssh-ed25519 AAAA… helper" ];
-        description = "On the main host: public keys of the hosts that may link to it.";
+        description = "On the main host: public keys of the hosts that may link to it, by its `services.openssh`.";
       };
     };
   };
