@@ -1,8 +1,9 @@
 """Is everything closed to those without the right token?"""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ OPEN: Final = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-re
 _VALUES: Final = {"username": "alice", "game_id": "game0001", "run_id": "1"}
 
 
-def _routes() -> Iterator[tuple[str, str, Scope]]:
+def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     app = create_app(
         Settings.model_validate({"database_url": "postgresql+psycopg://", "broker_url": "redis://x"})
     )
@@ -28,7 +29,7 @@ def _routes() -> Iterator[tuple[str, str, Scope]]:
         if path in OPEN:
             continue
         for method in operations:
-            yield method.upper(), path.format(**_VALUES), _scope(method, operations[method]["tags"])
+            yield method, path.format(**_VALUES), operations[method]
 
 
 def _scope(method: str, tags: list[str]) -> Scope:
@@ -37,7 +38,11 @@ def _scope(method: str, tags: list[str]) -> Scope:
     return Scope.READ if method == "get" else Scope.WRITE
 
 
-ROUTES: Final = list(_routes())
+_OPERATIONS: Final = list(_operations())
+ROUTES: Final = [
+    (method.upper(), path, _scope(method, operation["tags"])) for method, path, operation in _OPERATIONS
+]
+WITH_BODY: Final = [path for _, path, operation in _OPERATIONS if "requestBody" in operation]
 
 
 def test_every_route_is_described_or_open(api: Api) -> None:
@@ -67,6 +72,40 @@ def test_every_route_needs_a_token_of_its_scope(api: Api, method: str, path: str
             assert answer.status_code not in {401, 403}
         else:
             assert_problem(answer, 403, "forbidden", scope.value)
+
+
+@pytest.mark.parametrize("path", WITH_BODY)
+def test_a_stranger_s_body_is_not_looked_at(api: Api, path: str) -> None:
+    declared = {"Content-Type": "application/json"}
+    too_large = b" " * (api.backend.settings.body_limit_bytes + 1)
+    for body in (b'{"player"', b'{"fence": 1, "fence": 2}', b"{}", b"", too_large):
+        for headers in (declared, {}):
+            anonymous = api.anonymous.post(path, content=body, headers=headers)
+            assert_problem(anonymous, 401, "unauthenticated")
+        if body is not too_large:
+            other = api.worker_http if path.startswith("/v1/players") else api.reader
+            assert_problem(other.post(path, content=body, headers=declared), 403, "forbidden")
+
+
+def test_a_stranger_s_body_is_not_read(api: Api) -> None:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> NoReturn:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"1000000000000")]
+    request = {
+        "type": "http",
+        "method": "POST",
+        "path": WITH_BODY[0],
+        "query_string": b"",
+        "headers": headers,
+    }
+    asyncio.run(api.app(request, receive, send))
+    assert sent[0]["status"] == 401
 
 
 @pytest.mark.parametrize("path", sorted(OPEN - {"/docs/oauth2-redirect"}))

@@ -224,3 +224,10 @@ def test_strict_json_reads_what_json_is(value: object) -> None:
 def test_strict_json_refuses_all_else_in_one_way(body: bytes) -> None:
     with pytest.raises(json.JSONDecodeError):
         strict_json.loads(body)
+
+
+def test_a_duplicate_is_found_among_any_number_of_keys() -> None:
+    """Comparing each key with each would take hours."""
+    names = [f'"{number}":0' for number in range(200_000)]
+    with pytest.raises(json.JSONDecodeError, match="duplicate key '199999'"):
+        strict_json.loads(("{" + ",".join([*names, names[-1]]) + "}").encode())
