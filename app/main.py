@@ -13,6 +13,7 @@ from app.broker import Broker
 from app.db.session import create_engine, create_sessions
 from app.games import router as games
 from app.ingestion import router as ingestion
+from app.openapi import DescribedApi
 from app.players import router as players
 from app.positions import router as positions
 from app.settings import Settings
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.broker.close()
         await app.state.engine.dispose()
 
-    app = FastAPI(
+    app = DescribedApi(
         title="Scoresheet",
         version=version("scoresheet"),
         description=_DESCRIPTION,

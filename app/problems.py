@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.constants import REF_PREFIX
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -23,6 +25,43 @@ RETRY_AFTER_SECONDS = 2
 # resources (53), operator intervention, shutdown and statement timeout (57), lock not available, and
 # a transaction that lost against another (40).
 _PASSING_SQLSTATES = ("08", "40", "53", "57", "55P03", "25P")
+
+_MEANINGS: Final = {
+    HTTPStatus.UNAUTHORIZED: "No valid token.",
+    HTTPStatus.FORBIDDEN: "A token without the scope.",
+    HTTPStatus.NOT_FOUND: "There is no such thing.",
+    HTTPStatus.CONFLICT: "The request does not fit the present state; `code` says what is in the way.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as `application/json`.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "A value that cannot be right: `invalid_request` names the fields.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database is away or overloaded: `Retry-After` says how long.",
+}
+
+
+class FieldError(BaseModel):
+    """What is wrong with a value of the request."""
+
+    field: Annotated[str, Field(examples=["query.limit"])]
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457). Some codes have members of their own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(examples=["urn:scoresheet:problem:invalid_request"])]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="For the human who reads it.")]
+    code: Annotated[str, Field(description="Stable, for programs.", examples=["invalid_request"])]
+    errors: Annotated[list[FieldError], Field(description="Of invalid_request alone; 20 at most.")] = []
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return what a route says of the problems that it answers with, in FastAPI's notation."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": REF_PREFIX + Problem.__name__}}}
+    return {status.value: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
 def problem(

@@ -1,5 +1,6 @@
 """HTTP: the ledger, for people and for the ingestion workers."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, status
@@ -30,6 +31,7 @@ from app.json_route import StrictJsonRoute
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 from app.players import service as players
+from app.problems import documented
 
 _RUN_KEY = TypeAdapter(PositiveBigInt)
 _REFUSAL_KEY = TypeAdapter(Text)
@@ -100,7 +102,7 @@ async def due(session: SessionDependency, limit: Annotated[int, Query(ge=1, le=1
     return DuePlayers(players=list(await repository.due_players(session, limit)))
 
 
-@worker_router.post("/claims")
+@worker_router.post("/claims", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 async def claim(session: SessionDependency, settings: SettingsDependency, body: FetchClaim) -> FetchAnswer:
     """Open the next request to Lichess for a player; the caller holds the global gate."""
     return await service.claim(session, settings, body)
@@ -130,7 +132,7 @@ async def finish(
     return await service.finish(session, settings, run_id, body)
 
 
-@worker_router.post("/observations")
+@worker_router.post("/observations", responses=documented(HTTPStatus.NOT_FOUND))
 async def take_in(session: SessionDependency, body: Observations) -> StoreAnswer:
     """Store games, or record why they can't be."""
     return await intake.take_in(session, body.observations)

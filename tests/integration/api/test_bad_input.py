@@ -10,7 +10,11 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.routing import compile_path
 
+from app.main import create_app
+from app.problems import Problem
+from app.settings import Settings
 from tests.integration.api.driver import Ledger, make_game, observe
 from tests.integration.conftest import Api
 
@@ -25,11 +29,32 @@ LISTS: Final = (
 )
 
 
+_DESCRIPTION: Final = create_app(
+    Settings.model_validate({"database_url": "postgresql+psycopg://", "broker_url": "redis://x"})
+).openapi()
+_PATHS: Final = [(compile_path(path)[0], operations) for path, operations in _DESCRIPTION["paths"].items()]
+
+
+def _assert_described(answer: httpx.Response) -> None:
+    """Hold an answer against what the API's own description promises of the route."""
+    method = answer.request.method.lower()
+    for pattern, operations in _PATHS:
+        if pattern.match(answer.request.url.path) and method in operations:
+            described = operations[method]["responses"][str(answer.status_code)]["content"]
+            assert described == {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            }
+            return
+    assert answer.status_code in {404, 405}
+
+
 def assert_problem(answer: httpx.Response, status: int, code: str | None = None, detail: str = "") -> None:
-    """Hold an answer against RFC 9457 and what it should say."""
+    """Hold an answer against RFC 9457, what the API says of itself, and what it should say."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     document = answer.json()
+    Problem.model_validate(document)
+    _assert_described(answer)
     assert document["status"] == status
     assert document["type"] == f"urn:scoresheet:problem:{document['code']}"
     assert document["title"]
