@@ -4,7 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
+from psycopg.conninfo import make_conninfo
 from pydantic import Field, SecretStr, field_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
 from app.kit.environment import load_settings
@@ -49,14 +53,34 @@ class Settings(RoleSettings):
     @field_validator("database_url", "migration_database_url")
     @classmethod
     def _postgresql_with_psycopg(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith("postgresql+psycopg://"):
-            raise wrong("must begin with postgresql+psycopg://")
+        if value is not None:
+            _check_database_url(value.get_secret_value())
         return value
 
     @property
     def overlap(self) -> timedelta:
         """How far a look reaches back behind the cursor."""
         return timedelta(hours=self.overlap_hours)
+
+
+def _check_database_url(url: str) -> None:
+    """Raise what is wrong with a URL of PostgreSQL, without a word of it: it may hold a password."""
+    if not url.startswith("postgresql+psycopg://"):
+        raise wrong("must begin with postgresql+psycopg://")
+    if url.count("@") > 1:
+        # What follows the first would be taken for the host, which every message about it names.
+        raise wrong("must have no @ but the one before the host: in a password it is written %40")
+    try:
+        parsed = make_url(url)
+        _, options = parsed.get_dialect()().create_connect_args(parsed)
+        make_conninfo(**options)
+        ports = [int(port or 5432) for port in str(options.get("port", "")).split(",")]
+    except (ArgumentError, ValueError):
+        raise wrong("must be a URL, with a number for a port") from None
+    except psycopg.ProgrammingError:
+        raise wrong("must have no option that libpq does not know") from None
+    if parsed.port == 0 or not all(1 <= port <= 65_535 for port in ports):
+        raise wrong("must have a port from 1 to 65535")
 
 
 def load() -> Settings:

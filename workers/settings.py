@@ -6,13 +6,12 @@ import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from app.contract.analyses import BudgetMode
 from app.contract.positions import EvaluationSource
-from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
+from app.contract.settings import SETTING_NAMES, RoleSettings, split_url, wrong
 from app.kit.environment import ConfigurationError, load_settings
 from app.kit.secret_file import SecretFileError, read_secret
 
@@ -100,10 +99,17 @@ class Settings(RoleSettings):
     @field_validator("api_url", "lichess_url")
     @classmethod
     def _http(cls, value: str) -> str:
-        parts = urlsplit(value)
+        parts = split_url(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise wrong("must be an http:// or https:// address with a host")
         return value.rstrip("/")
+
+    @field_validator("api_url")
+    @classmethod
+    def _no_path(cls, value: str) -> str:
+        if value != "{0.scheme}://{0.netloc}".format(split_url(value)) or "@" in value:
+            raise wrong("must end after host and port: the API's paths begin at the root")
+        return value
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:

@@ -1,6 +1,8 @@
 """What can be set, over all roles, and what do all of them read?"""
 
+import re
 from typing import Annotated, Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
@@ -75,9 +77,30 @@ class RoleSettings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
+        url = value.get_secret_value()
+        if not url.startswith(("redis://", "rediss://", "redis+socket://")):
             raise wrong("must begin with redis://, rediss:// or redis+socket://")
+        parts = split_url(url)
+        database = parts.path
+        if parts.scheme == "redis+socket":
+            if not parts.path.strip("/"):
+                raise wrong("must name the socket: redis+socket:///path")
+            database = parse_qs(parts.query).get("virtual_host", [""])[0]
+        if parts.fragment or not re.fullmatch("/?[0-9]*", database):
+            raise wrong("must name its database by number; in a password / is written %2F, ? %3F and # %23")
         return value
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a URL whose port makes sense; the error that it raises quotes nothing."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise wrong("must be a URL whose port, if any, is a number from 1 to 65535")
+    return parts
 
 
 def wrong(message: str) -> PydanticCustomError:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app import cli
+from app import cli, settings
 
 _GOOD = {
     "SCORESHEET_DATABASE_URL": "postgresql+psycopg://me:hush@/db",
@@ -27,9 +27,22 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     [
         ("DATABASE_URL", None),
         ("DATABASE_URL", "postgresql://x"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@h:abc/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@h:/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@h:0/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@h:65536/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@[::1/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:p@hush@h/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:p@hush/x@h/db"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@/db?host=/run&port=abc"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@/db?host=/run&port=0"),
+        ("DATABASE_URL", "postgresql+psycopg://me:hush@/db?hush=1"),
         ("MIGRATION_DATABASE_URL", "sqlite://"),
+        ("MIGRATION_DATABASE_URL", "postgresql+psycopg://me:hush@h:abc/db"),
         ("BROKER_URL", None),
         ("BROKER_URL", "amqp://x"),
+        ("BROKER_URL", "redis://:hush@h:abc/0"),
         ("API_PORT", "0"),
         ("API_PORT", "65536"),
         ("API_PORT", "http"),
@@ -54,6 +67,23 @@ def test_a_wrong_configuration_is_78_and_one_line_that_names_the_variable(
     assert f"SCORESHEET_{name}" in said
     assert said.count("\n") == 1
     assert "hush" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://",
+        "postgresql+psycopg:///db?host=/run&port=5432",
+        "postgresql+psycopg://me@h/db",
+        "postgresql+psycopg://me:p%40ss%2F:?#@h:65535/db?sslmode=require&connect_timeout=3",
+        "postgresql+psycopg://[::1]:5432/db",
+        "postgresql+psycopg:///db?host=h1:1&host=h2:2",
+        "postgresql+psycopg:///db?host=h1,h2&port=1,2",
+    ],
+)
+def test_whatever_else_libpq_understands_is_a_database(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("SCORESHEET_DATABASE_URL", url)
+    assert settings.load().database_url.get_secret_value() == url
 
 
 def test_migrating_needs_a_direct_connection(

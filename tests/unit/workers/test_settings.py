@@ -53,12 +53,31 @@ def test_the_defaults_suit_every_role() -> None:
     [
         ("BROKER_URL", "amqp://localhost"),
         ("BROKER_URL", ""),
+        ("BROKER_URL", "redis://:hush@h:abc/0"),
+        ("BROKER_URL", "redis://:hush@h:0/0"),
+        ("BROKER_URL", "redis://:hush@h:65536/0"),
+        ("BROKER_URL", "redis://:hush@[::1/0"),
+        ("BROKER_URL", "redis://:hush@h/first"),
+        ("BROKER_URL", "redis://:hu/sh@h/0"),
+        ("BROKER_URL", "redis://:12/sh@h/0"),
+        ("BROKER_URL", "redis://:12#hush@h/0"),
+        ("BROKER_URL", "redis+socket://"),
+        ("BROKER_URL", "redis+socket:///run/redis?virtual_host=first"),
         ("CONSUMER_CONCURRENCY", "0"),
         ("ANALYSIS_CONCURRENCY", "four"),
         ("ORCHESTRATOR_SECONDS", "60s"),
         ("LOCK_TTL_SECONDS", "30000"),
         ("LICHESS_URL", "lichess.org"),
+        ("LICHESS_URL", "https://hush:abc"),
         ("API_URL", "ftp://127.0.0.1"),
+        ("API_URL", "http://"),
+        ("API_URL", "http://hush:abc"),
+        ("API_URL", "http://h:65536"),
+        ("API_URL", "http://[::1"),
+        ("API_URL", "http://h/hush"),
+        ("API_URL", "http://h/?hush"),
+        ("API_URL", "http://h#hush"),
+        ("API_URL", "http://me:hush@h"),
         ("LOG_LEVEL", "LOUD"),
         ("NODES", "0"),
         ("ENGINE_HASH_MB", "1024"),
@@ -67,6 +86,31 @@ def test_the_defaults_suit_every_role() -> None:
 def test_a_value_that_makes_no_sense_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(f"SCORESHEET_{name}", value)
     assert f"SCORESHEET_{name}: " in complaint()
+    assert "hush" not in complaint()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BROKER_URL", "redis://"),
+        ("BROKER_URL", "redis://h"),
+        ("BROKER_URL", "rediss://me:p@ss@h:6380/2?ssl_cert_reqs=required"),
+        ("BROKER_URL", "redis+socket:///run/redis.sock?virtual_host=1"),
+        ("BROKER_URL", "redis+socket://me:pass@/run/redis.sock"),
+        ("API_URL", "http://[::1]:8000"),
+        ("API_URL", "https://api.example:443"),
+        ("LICHESS_URL", "https://mirror.example/lichess"),
+    ],
+)
+def test_a_url_is_taken_as_it_is(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(f"SCORESHEET_{name}", value)
+    taken = getattr(load(), name.lower())
+    assert (taken.get_secret_value() if name == "BROKER_URL" else taken) == value
+
+
+def test_the_api_s_address_may_end_in_a_slash(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORESHEET_API_URL", "http://127.0.0.1:8000/")
+    assert load().api_url == "http://127.0.0.1:8000"
 
 
 def test_a_misspelt_name_is_an_error_and_the_api_s_names_are_not(environment: pytest.MonkeyPatch) -> None:
