@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -14,6 +14,10 @@ from app.contract.settings import SETTING_NAMES, RoleSettings, wrong
 from app.kit.environment import load_settings
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+
+BODY_LIMIT_MIN_BYTES: Final = 4 * 2**20
+"""Holds the longest line that is read from Lichess (1 MiB; up to twice that as a record), and some of the
+longest results of plugins (1 MB each): what the limit shuts out is refused for good."""
 
 
 class Settings(RoleSettings):
@@ -32,7 +36,8 @@ class Settings(RoleSettings):
     api_port: Port = 8000
     api_socket: Path | None = None
     """Unix socket to listen on as well."""
-    body_limit_bytes: Annotated[int, Field(ge=1_024, le=2**30)] = 8 * 2**20
+    body_limit_bytes: Annotated[int, Field(ge=BODY_LIMIT_MIN_BYTES, le=2**30)] = 8 * 2**20
+    """Largest body of a request; a batch of games beyond it is sent again one by one."""
 
     slice_games: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Games in one request: it bounds how long other players wait for a backfill (50 s at 20 games/s)."""

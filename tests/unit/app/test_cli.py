@@ -48,6 +48,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         ("API_PORT", "http"),
         ("DATABASE_POOL_SIZE", "0"),
         ("HOLE_AFTER_SECONDS", "60s"),
+        ("BODY_LIMIT_BYTES", "1048576"),
         ("OVERLAP_HOURS", "86400"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),

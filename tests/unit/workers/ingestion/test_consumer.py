@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
+from app.contract.games import MAX_PLIES
+from app.contract.ingestion import Observations
+from app.settings import BODY_LIMIT_MIN_BYTES
 from tests.unit.workers.ingestion.fakes import FakeApi
-from tests.unit.workers.ingestion.games import CREATED_MS, make_game
+from tests.unit.workers.ingestion.games import CREATED_MS, as_line, make_game
 from workers.api_client import ApiProblem, ApiUnavailable
 from workers.ingestion import consumer
+from workers.ingestion.lines import LINE_MAX_BYTES
 from workers.progress import Board
 
 
@@ -124,3 +128,19 @@ def test_an_api_that_goes_away_is_waited_for_once() -> None:
     with pytest.raises(ApiUnavailable):
         process(api, make_game(1), make_game(2), make_game(3))
     assert outcomes(api) == {"game0001": "stored"}
+
+
+def test_the_largest_game_fits_the_smallest_limit_of_a_body() -> None:
+    game = make_game(
+        moves=" ".join(["Nf3", "Nf6", "Ng1", "Ng8"] * (MAX_PLIES // 4)),
+        clocks=[100_000] * MAX_PLIES,
+        analysis=[{"eval": -1000}] * MAX_PLIES,
+        news="",
+    )
+    game["news"] = "x" * (LINE_MAX_BYTES - len(as_line(game)))
+    assert len(as_line(game)) == LINE_MAX_BYTES
+    api = FakeApi()
+    process(api, game)
+    assert outcomes(api) == {"game0001": "stored"}
+    body = Observations(observations=api.observations).model_dump_json().encode()
+    assert LINE_MAX_BYTES < len(body) < BODY_LIMIT_MIN_BYTES // 2
