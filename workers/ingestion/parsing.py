@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import TypeAdapter, ValidationError
 
 from app.contract.games import (
@@ -77,9 +78,10 @@ def digest(game: Mapping[str, Any]) -> str:
 
 
 def parse(game: Mapping[str, Any], payload: str) -> GameRecord | Refusal:
-    """Return the game, or the reason why it can't be stored; never raises.
+    """Return the game, or the reason why it can't be stored.
 
-    `payload` is the JSON text that the game was read from.
+    `payload` is the JSON text that the game was read from. Raises MemoryError and SoftTimeLimitExceeded, and
+    nothing else: they may be no fault of the game's.
     """
     try:
         return _record(game, payload)
@@ -94,6 +96,8 @@ def parse(game: Mapping[str, Any], payload: str) -> GameRecord | Refusal:
         return refusal(
             "invalid_field", f"{error.title} {'.'.join(map(str, first['loc']))}: {first['msg']}", payload
         )
+    except (MemoryError, SoftTimeLimitExceeded):
+        raise
     except Exception as error:  # noqa: BLE001  whatever the game holds, it must end as a visible refusal
         return refusal("parser_error", _where(error), payload)
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from app.contract.games import MAX_PLIES
 from app.contract.ingestion import Observations
@@ -11,8 +12,9 @@ from app.settings import BODY_LIMIT_MIN_BYTES
 from tests.unit.workers.ingestion.fakes import FakeApi
 from tests.unit.workers.ingestion.games import CREATED_MS, as_line, make_game
 from workers.api_client import ApiProblem, ApiUnavailable
-from workers.ingestion import consumer
+from workers.ingestion import consumer, parsing
 from workers.ingestion.lines import LINE_MAX_BYTES
+from workers.ingestion.replay import Replay, replay
 from workers.progress import Board
 
 
@@ -74,6 +76,22 @@ def test_a_failure_that_is_not_the_game_s_leaves_it_pending(error: Exception) ->
     with pytest.raises(type(error)):
         process(api, make_game())
     assert api.observations == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), SoftTimeLimitExceeded()], ids=repr)
+def test_what_ends_the_parser_from_outside_leaves_its_game_pending(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def replay_all_but_one(variant: str, initial_fen: str | None, san: list[str]) -> Replay | None:
+        if san[0] == "d4":
+            raise error
+        return replay(variant, initial_fen, san)
+
+    monkeypatch.setattr(parsing, "replay", replay_all_but_one)
+    api = FakeApi()
+    with pytest.raises(type(error)):
+        process(api, make_game(1), make_game(2, moves="d4 d5"), make_game(3))
+    assert outcomes(api) == {"game0001": "stored", "game0003": "stored"}
 
 
 def test_games_that_arrive_together_are_stored_by_one_request() -> None:
