@@ -4,8 +4,10 @@ import asyncio
 import gc
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -15,6 +17,7 @@ from uvicorn.server import ServerState
 
 from app import health
 from app.health import Check
+from app.kit.environment import ConfigurationError
 from app.kit.systemd import ServiceManager, notice_seconds, passed_sockets
 from app.settings import Settings
 
@@ -51,16 +54,26 @@ def serve(app: FastAPI, settings: Settings) -> int:
 
 def _listen(settings: Settings) -> list[socket.socket]:
     """Return the listening sockets: TCP for clients and, where it is set, a Unix socket for the workers."""
+    if settings.api_socket is not None:
+        _make_way(settings.api_socket)
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     listeners = [socket.create_server((settings.api_host, settings.api_port), family=family)]
     if settings.api_socket is not None:
-        # What an API that was killed has left would refuse us.
-        settings.api_socket.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(settings.api_socket))
         settings.api_socket.chmod(0o660)
         listeners.append(listener)
     return listeners
+
+
+def _make_way(path: Path) -> None:
+    """Remove the socket that an API that was killed has left: it would refuse us. Nothing else is ours."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ConfigurationError(f"SCORESHEET_API_SOCKET: {path} is there already, and no socket")
+        path.unlink()
+    except FileNotFoundError:
+        pass
 
 
 class Unit:

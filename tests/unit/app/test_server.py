@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +113,20 @@ def test_notices_come_thrice_in_the_watchdog_s_time(monkeypatch: pytest.MonkeyPa
     assert notice_seconds() == 1
     monkeypatch.setenv("WATCHDOG_USEC", "120000000")
     assert notice_seconds() == 5
+
+
+def test_a_socket_that_was_left_behind_makes_way_and_nothing_else_does(tmp_path: Path) -> None:
+    path = tmp_path / "api.sock"
+    server._make_way(path)
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+    server._make_way(path)
+    assert not path.exists()
+    (tmp_path / "notes").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "notes")
+    for other in (tmp_path / "notes", tmp_path / "link", tmp_path):
+        with pytest.raises(ConfigurationError, match=r"SCORESHEET_API_SOCKET: .* no socket"):
+            server._make_way(other)
+    assert (tmp_path / "link").read_text() == "precious"
 
 
 def test_sockets_for_another_process_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
