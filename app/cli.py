@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     create = actions.add_parser("create", help="make a token and print it, once; replaces one of that name")
     create.add_argument("name")
     create.add_argument("--scope", action="append", required=True, type=Scope, choices=list(Scope))
-    create.add_argument("--days", type=int, help="until it expires; never, if left out")
+    create.add_argument("--days", type=_days, help="until it expires; never, if left out")
     create.add_argument(
         "--from-file", type=Path, metavar="FILE", help="take the token from FILE, print nothing"
     )
@@ -90,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name")
     revoke.set_defaults(run=_token_revoke)
     return parser
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a number of days, 1 at least")
+    return int(text)
 
 
 def _ask_workers(arguments: Sequence[str]) -> int:

@@ -116,6 +116,9 @@ def test_help_needs_no_configuration(
         ["token"],
         ["token", "create", "me"],
         ["token", "create", "me", "--scope", "admin"],
+        ["token", "create", "me", "--scope", "read", "--days", "-1"],
+        ["token", "create", "me", "--scope", "read", "--days", "0"],
+        ["token", "create", "me", "--scope", "read", "--days", "soon"],
         ["serve", "x"],
     ],
 )
