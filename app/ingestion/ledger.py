@@ -157,13 +157,25 @@ async def refused(session: AsyncSession, player_id: int, after: str | None, limi
 
 async def reopen_refused(session: AsyncSession, player_id: int, ids: Sequence[str] | None) -> int:
     """Make refused games pending again, due at once; return how many. Lines without a game stay."""
+    wanted = [
+        SeenGame.player_id == player_id,
+        SeenGame.state == SeenState.REFUSED,
+        ~SeenGame.source_id.startswith(NAMELESS_PREFIX),
+    ]
+    if ids is not None:
+        wanted.append(SeenGame.source_id.in_(ids))
+    # In the order of ids, as a batch of the consumer locks them: an update locks as it comes across them.
+    locked = (
+        select(SeenGame.source_id)
+        .where(*wanted)
+        .order_by(SeenGame.source_id)
+        .with_for_update()
+        .cte("locked")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
     statement = (
         update(SeenGame)
-        .where(
-            SeenGame.player_id == player_id,
-            SeenGame.state == SeenState.REFUSED,
-            ~SeenGame.source_id.startswith(NAMELESS_PREFIX),
-        )
+        .where(SeenGame.player_id == player_id, SeenGame.source_id == locked.c.source_id)
         .values(
             state=SeenState.PENDING,
             attempts=0,
@@ -175,6 +187,4 @@ async def reopen_refused(session: AsyncSession, player_id: int, ids: Sequence[st
         )
         .returning(SeenGame.source_id)
     )
-    if ids is not None:
-        statement = statement.where(SeenGame.source_id.in_(ids))
     return len((await session.execute(statement)).all())

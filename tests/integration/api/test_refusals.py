@@ -1,6 +1,7 @@
 """Is what could not be stored kept, shown, and tried again on request?"""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from app.contract.ingestion import FetchKind, FetchOutcome
 from app.contract.names import QueueName
@@ -115,3 +116,22 @@ def test_a_game_that_was_shown_again_has_not_vanished(api: Api) -> None:
     ledger.make_holes_due()
     assert ledger.plan().ids == ["game0001"]
     assert ledger.manifest() == {"game0001": "pending"}
+
+
+def test_a_retry_locks_games_in_the_order_of_their_ids_as_the_consumers_do(api: Api) -> None:
+    ledger = Ledger(api).track()
+    run_id = ledger.plan().run_id
+    for number in (2, 1):
+        ledger.refuse(run_id, make_game(number), number)
+    api.execute("ANALYZE seen_games")  # so that two rows are read as they lie, the second game first
+    lock = "SELECT FROM seen_games WHERE source_id = %s FOR UPDATE NOWAIT"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'seen_games'"
+    with ThreadPoolExecutor(1) as pool, api.backend.connect() as other:
+        with other.transaction():
+            other.execute(lock, ["game0001"])
+            retry = pool.submit(api.writer.post, "/v1/players/alice/refusals/retry", json={})
+            wait_until(lambda: bool(api.value(waiting)), "the retry waits for the first game")
+            # Were the second one its already, this consumer and the retry would wait for each other.
+            other.execute(lock, ["game0002"])
+        assert retry.result().json() == {"retried": 2}
+    assert ledger.manifest() == {"game0001": "pending", "game0002": "pending"}
