@@ -119,7 +119,7 @@ class IngestionRun(Base):
     """Of an IDS run."""
     lines: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     new_games: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Lines whose game was not in the manifest before; counted when the run ends."""
+    """Lines whose game was not in the manifest before; counted as they are entered."""
     detail: Mapped[str | None] = mapped_column(Text)
     last_created_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     """createdAt of the last line entered in the manifest."""

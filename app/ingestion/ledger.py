@@ -53,9 +53,20 @@ async def count_attempt(
     await session.execute(statement)
 
 
-async def count_new(session: AsyncSession, player_id: int, run_id: int) -> int:
-    """Return how many games a run was the first to see, whether its producer or a consumer entered them."""
-    query = select(func.count()).where(SeenGame.player_id == player_id, SeenGame.run_id == run_id)
+async def count_new(
+    session: AsyncSession, player_id: int, run_id: int, ids: Sequence[str], *, behind_line: int
+) -> int:
+    """Return how many of these games a run was the first to see, in lines behind one of its lines.
+
+    Whether its producer or a consumer entered them. They are looked up by their ids: nothing finds a run's
+    among all of a player's.
+    """
+    query = select(func.count()).where(
+        SeenGame.player_id == player_id,
+        SeenGame.source_id.in_(ids),
+        SeenGame.run_id == run_id,
+        SeenGame.line > behind_line,
+    )
     return (await session.execute(query)).scalar_one()
 
 

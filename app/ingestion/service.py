@@ -163,6 +163,8 @@ async def enter_seen(
     }
     retry_at = datetime.now(UTC) + timedelta(seconds=settings.hole_after_seconds)
     await ledger.enter_seen(session, list(rows.values()), retry_at)
+    # A line that was reported before was counted then.
+    run.new_games += await ledger.count_new(session, run.player_id, run.id, list(rows), behind_line=run.lines)
     repeated = games[0].line <= run.lines
     run.lines = max(run.lines, games[-1].line)
     if run.kind is FetchKind.IDS:
@@ -214,7 +216,6 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
         raise StaleRun(f"run {run_id} is {run.state.value}")
     if run.state is RunState.RUNNING:
         run.state = state
-        run.new_games = await ledger.count_new(session, run.player_id, run.id)
         run.lines = report.lines
         run.detail = report.detail
         run.finished_at = now

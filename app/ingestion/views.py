@@ -16,9 +16,7 @@ class RunView(BaseModel):
     state: RunState
     since: datetime | None
     lines: int = Field(description="Lines received so far.")
-    new_games: int = Field(
-        description="Of them, games that were not in the ledger before; counted at its end."
-    )
+    new_games: int = Field(description="Of them, games that were not in the ledger before.")
     detail: str | None = Field(description="How it failed, where it did.")
     started_at: datetime
     finished_at: datetime | None

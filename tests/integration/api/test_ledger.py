@@ -169,6 +169,25 @@ def test_seen_lines_may_be_reported_any_number_of_times(api: Api) -> None:
     assert run["new_games"] == 2
 
 
+def test_a_run_counts_the_games_that_it_saw_first_whoever_entered_them(api: Api) -> None:
+    ledger = Ledger(api).track()
+    old, stored_first, seen_first, later = (make_game(number) for number in range(4))
+    ledger.stream([old])
+    ledger.make_due()
+    run_id = ledger.plan().run_id
+    ledger.store(run_id, [stored_first], 2)
+    for _ in range(2):
+        ledger.see(run_id, [old, stored_first, seen_first])
+    ledger.see(run_id, [later], 4)
+    ledger.store(run_id, [seen_first, later], 3)
+    with api.queries() as queries:
+        ledger.finish(run_id, 4)
+    run, _ = api.reader.get("/v1/players/alice/runs").json()["items"]
+    assert run["new_games"] == 3
+    # The gate is locked meanwhile, and the manifest holds all games that were ever seen.
+    assert not [query for query in queries if "count(*)" in query]
+
+
 def test_a_game_that_was_stored_before_it_was_seen_stays_stored(api: Api) -> None:
     ledger = Ledger(api).track()
     run_id = ledger.plan().run_id
