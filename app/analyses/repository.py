@@ -1,6 +1,7 @@
 """Where do the analyses of games stand?"""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -27,6 +29,28 @@ from app.contract.analyses import PluginResult as PluginResultMessage
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 
 OPEN = (AnalysisState.PENDING, AnalysisState.RUNNING)
+PLUGIN_FAILED = "plugin_failed"
+"""Error code of a game that all went well with but for a plugin."""
+_IN_STATE_OF_REST = (
+    GameAnalysis.state == AnalysisState.DONE,
+    and_(GameAnalysis.state == AnalysisState.FAILED, GameAnalysis.error_code == PLUGIN_FAILED),
+)
+"""The games that other plugins bring back to work. One that failed for another reason waits for its owner."""
+
+
+class Tried(NamedTuple):
+    """The plugins that ran on a game, by name and version."""
+
+    with_result: set[tuple[str, int]]
+    with_error: set[tuple[str, int]]
+
+    def lacks(self, plugins: AbstractSet[tuple[str, int]], state: AnalysisState) -> bool:
+        """Tell whether another pass is worth while with these plugins.
+
+        For a game that failed it is when one of them has not had its turn: the others would fail again.
+        """
+        missing = plugins - self.with_result
+        return bool(missing - self.with_error if state is AnalysisState.FAILED else missing)
 
 
 class LockedAnalysis(NamedTuple):
@@ -110,48 +134,60 @@ async def open_games(session: AsyncSession, limit: int) -> list[str]:
 async def backlog(session: AsyncSession, plugin_set: str | None) -> int:
     """Count the games that lack a result of one of these plugins, None for no plugin, and may still get it.
 
-    Done games that `lacking` has not looked at yet count as if they lacked one.
+    Games that `lacking` would look at, and has not yet, count as if they lacked one.
     """
-    lacking = and_(
-        GameAnalysis.state == AnalysisState.DONE, GameAnalysis.plugin_set.is_distinct_from(plugin_set)
-    )
+    lacking = and_(or_(*_IN_STATE_OF_REST), GameAnalysis.plugin_set.is_distinct_from(plugin_set))
     waiting = GameAnalysis.state.in_(OPEN)
     query = select(func.count()).where(waiting if plugin_set is None else or_(waiting, lacking))
     return (await session.execute(query)).scalar_one()
 
 
 _PAGE = 100
-"""Done games that are looked at together …"""
+"""Games that are looked at together …"""
 _PAGES = 20
-"""… and how often in one request. What is complete is marked, so the next request goes on from there."""
+"""… and how often in one request. What lacks nothing is marked, so the next request goes on from there."""
 
 
 async def lacking(
     session: AsyncSession, plugins: Sequence[PluginId], plugin_set: str, limit: int
 ) -> list[str]:
-    """Return ids of done games that lack a result of one of the plugins, the newest first.
+    """Return ids of games, done or failed by a plugin, that one of the plugins has still to look at.
 
-    `plugin_set` is the digest of the plugins. Games that turn out to lack nothing are marked with it: to look
-    at the results of all of them each time takes ten seconds with 100,000 games and eight plugins.
+    The newest come first. `plugin_set` is the digest of the plugins. Games that turn out to lack nothing are
+    marked with it: to look at the results of all of them each time takes ten seconds with 100,000 games and
+    eight plugins. One that failed is done if all these plugins have a result: whichever failed is not among
+    them any more.
     """
     wanted = {(plugin.name, plugin.version) for plugin in plugins}
     found: list[str] = []
     key: tuple[datetime, int] | None = None
     for _ in range(_PAGES):
         page = await _unmarked(session, plugin_set, key)
-        present = await _present(session, [row.game_id for row in page])
-        complete = [row.game_id for row in page if wanted <= present.get(row.game_id, set())]
-        found += [row.source_id for row in page if row.game_id not in complete][: limit - len(found)]
-        await _mark(session, complete, plugin_set)
+        tried = await _tried(session, [row.game_id for row in page])
+        lacking = {row.game_id for row in page if tried[row.game_id].lacks(wanted, row.state)}
+        found += [row.source_id for row in page if row.game_id in lacking][: limit - len(found)]
+        rest = [row for row in page if row.game_id not in lacking]
+        await _mark(session, [row.game_id for row in rest], plugin_set=plugin_set)
+        failed = [row.game_id for row in rest if row.state is AnalysisState.FAILED]
+        await _mark(session, [id_ for id_ in failed if wanted <= tried[id_].with_result], **_DONE)
         if len(found) == limit or len(page) < _PAGE:
             break
         key = (page[-1].created_at, page[-1].game_id)
     return found
 
 
+_DONE: dict[str, Any] = {
+    "state": AnalysisState.DONE,
+    "error_code": None,
+    "error": None,
+    "analysed_at": func.coalesce(GameAnalysis.analysed_at, func.now()),
+}
+
+
 class _Unmarked(NamedTuple):
     game_id: int
     created_at: datetime
+    state: AnalysisState
     source_id: str
 
 
@@ -159,9 +195,9 @@ async def _unmarked(
     session: AsyncSession, plugin_set: str, after: tuple[datetime, int] | None
 ) -> list[_Unmarked]:
     query = (
-        select(GameAnalysis.game_id, GameAnalysis.created_at, Game.source_id)
+        select(GameAnalysis.game_id, GameAnalysis.created_at, GameAnalysis.state, Game.source_id)
         .join(Game, Game.id == GameAnalysis.game_id)
-        .where(GameAnalysis.state == AnalysisState.DONE, GameAnalysis.plugin_set.is_distinct_from(plugin_set))
+        .where(GameAnalysis.plugin_set.is_distinct_from(plugin_set))
         .order_by(GameAnalysis.created_at.desc(), GameAnalysis.game_id.desc())
         .limit(_PAGE)
     )
@@ -170,25 +206,28 @@ async def _unmarked(
             tuple_(GameAnalysis.created_at, GameAnalysis.game_id)
             < tuple_(literal(after[0]), literal(after[1]))
         )
-    return [_Unmarked(*row) for row in await session.execute(query)]
+    # One scan of the index a state, each bounded, merged: an OR over both would sort the whole history.
+    both = union_all(*(select(query.where(state).subquery()) for state in _IN_STATE_OF_REST)).subquery()
+    merged = select(both).order_by(both.c.created_at.desc(), both.c.game_id.desc()).limit(_PAGE)
+    return [_Unmarked(*row) for row in await session.execute(merged)]
 
 
-async def _present(session: AsyncSession, game_ids: Sequence[int]) -> dict[int, set[tuple[str, int]]]:
-    """Return name and version of the plugins that have a result (not an error), by game."""
-    query = select(PluginResult.game_id, PluginResult.plugin, PluginResult.version).where(
-        PluginResult.game_id.in_(game_ids), PluginResult.result.is_not(None)
-    )
-    present: dict[int, set[tuple[str, int]]] = {}
-    for game_id, plugin, version in await session.execute(query):
-        present.setdefault(game_id, set()).add((plugin, version))
-    return present
+async def _tried(session: AsyncSession, game_ids: Sequence[int]) -> dict[int, Tried]:
+    query = select(
+        PluginResult.game_id, PluginResult.plugin, PluginResult.version, PluginResult.result.is_not(None)
+    ).where(PluginResult.game_id.in_(game_ids))
+    tried = {game_id: Tried(set(), set()) for game_id in game_ids}
+    for game_id, plugin, version, succeeded in await session.execute(query):
+        of_game = tried[game_id]
+        (of_game.with_result if succeeded else of_game.with_error).add((plugin, version))
+    return tried
 
 
-async def _mark(session: AsyncSession, game_ids: Sequence[int], plugin_set: str) -> None:
+async def _mark(session: AsyncSession, game_ids: Sequence[int], **values: Any) -> None:
     # In one order and past what another scheduler is at: neither waits for the other.
     free = (
         select(GameAnalysis.game_id)
-        .where(GameAnalysis.game_id.in_(game_ids), GameAnalysis.state == AnalysisState.DONE)
+        .where(GameAnalysis.game_id.in_(game_ids), or_(*_IN_STATE_OF_REST))
         .order_by(GameAnalysis.game_id)
         .with_for_update(skip_locked=True)
     )
@@ -196,7 +235,7 @@ async def _mark(session: AsyncSession, game_ids: Sequence[int], plugin_set: str)
         await session.execute(
             update(GameAnalysis)
             .where(GameAnalysis.game_id.in_(free))
-            .values(plugin_set=plugin_set)
+            .values(**values)
             .execution_options(synchronize_session=False)
         )
 
@@ -219,9 +258,9 @@ async def moves(session: AsyncSession, game_id: int) -> GameMoves:
     return await session.get_one(GameMoves, game_id)
 
 
-async def plugins_with_result(session: AsyncSession, game_id: int) -> set[tuple[str, int]]:
-    """Return name and version of the plugins that have a result (not an error) for a game."""
-    return (await _present(session, [game_id])).get(game_id, set())
+async def tried(session: AsyncSession, game_id: int) -> Tried:
+    """Return which plugins ran on a game."""
+    return (await _tried(session, [game_id]))[game_id]
 
 
 async def put_results(

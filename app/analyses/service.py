@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.analyses import repository
-from app.analyses.repository import LockedAnalysis
+from app.analyses.repository import LockedAnalysis, Tried
 from app.contract.analyses import (
     AnalysisClaim,
     AnalysisClaimRequest,
@@ -29,8 +29,8 @@ from app.settings import Settings
 _LOG = structlog.get_logger(__name__)
 _RETRY_WAIT_MAX = timedelta(hours=6)
 _BACKFILL_SHARE = 4
-"""Of so many games that go out, one may be a done game that lacks a new plugin's result, while others still
-wait for their first analysis. Mostly such a game takes no search, and so next to nothing of their time."""
+"""Of so many games that go out, one may be an analysed game that lacks a new plugin's result, while others
+still wait for their first analysis. Mostly it takes no search, and so next to nothing of their time."""
 
 
 def first_state(*, analysable: bool) -> AnalysisState:
@@ -82,9 +82,10 @@ async def claim(
     """Lease a game to a worker; raises NotClaimable where there is nothing to do or somebody is at it."""
     locked = await _locked(session, source_id)
     analysis, game = locked
-    lacking = await _lacking(session, analysis, request.plugins)
-    _check_claimable(analysis, lacking, settings)
-    if analysis.state is AnalysisState.DONE:
+    tried = await repository.tried(session, game.id)
+    _check_claimable(analysis, tried, request.plugins, settings)
+    lacking = [plugin for plugin in request.plugins if _key(plugin) not in tried.with_result]
+    if analysis.state not in repository.OPEN:
         analysis.attempts = 0
     analysis.attempts += 1
     analysis.plugin_set = _plugin_set(request.plugins)
@@ -164,7 +165,7 @@ async def store_results(
     failed = [item for item in results.results if item.error is not None]
     if failed:
         names = ", ".join(item.plugin.name for item in failed)
-        _fail(analysis, settings, "plugin_failed", f"{names}: {failed[0].error}", permanent=False)
+        _fail(analysis, settings, repository.PLUGIN_FAILED, f"{names}: {failed[0].error}", permanent=False)
     else:
         analysis.state = AnalysisState.DONE
         analysis.priority = AnalysisPriority.ROUTINE
@@ -230,25 +231,28 @@ def _check_fence(analysis: GameAnalysis, fence: int) -> None:
         raise StaleFence(f"the lease with fence {fence} is gone")
 
 
-async def _lacking(
-    session: AsyncSession, analysis: GameAnalysis, plugins: Sequence[PluginId]
-) -> list[PluginId]:
-    present = await repository.plugins_with_result(session, analysis.game_id)
-    return [plugin for plugin in plugins if (plugin.name, plugin.version) not in present]
+def _key(plugin: PluginId) -> tuple[str, int]:
+    return plugin.name, plugin.version
 
 
-def _check_claimable(analysis: GameAnalysis, lacking: Sequence[PluginId], settings: Settings) -> None:
+def _check_claimable(
+    analysis: GameAnalysis, tried: Tried, plugins: Sequence[PluginId], settings: Settings
+) -> None:
     now = datetime.now(UTC)
     state = analysis.state
+    lacks = tried.lacks({_key(plugin) for plugin in plugins}, state)
     if state is AnalysisState.RUNNING and (analysis.lease_until is None or analysis.lease_until > now):
         raise NotClaimable(f"leased to {analysis.worker}")
     if state is AnalysisState.RUNNING and analysis.attempts >= settings.analysis_attempts:
         raise NotClaimable("no attempts left")
     if state is AnalysisState.PENDING and analysis.not_before is not None and analysis.not_before > now:
         raise NotClaimable(f"waits until {analysis.not_before.isoformat()}")
-    if state is AnalysisState.DONE and not lacking:
+    if state is AnalysisState.DONE and not lacks:
         raise NotClaimable("no result is lacking")
-    if state in (AnalysisState.FAILED, AnalysisState.UNSUPPORTED):
+    given_up = state is AnalysisState.FAILED and not (
+        lacks and analysis.error_code == repository.PLUGIN_FAILED
+    )
+    if given_up or state is AnalysisState.UNSUPPORTED:
         raise NotClaimable(f"the game is {state.value}")
 
 

@@ -325,8 +325,8 @@ class GameAnalysis(Base):
     error: Mapped[str | None] = mapped_column(Text)
     analysed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     plugin_set: Mapped[str | None] = mapped_column(Text)
-    """Digest of the plugins that the last claim was for. Of a game that is done, each of them has a result:
-    it need not be looked at again until the set changes."""
+    """Digest of the plugins that the last claim was for. A game that is done has a result of each, and at one
+    that a plugin failed each had its turn: neither need be looked at again until the set changes."""
 
     __table_args__ = (
         Index(

@@ -99,10 +99,12 @@ def test_a_plugin_that_misbehaves_costs_its_own_result_alone(bench: Bench) -> No
         lambda: max(map(resident_kib, bench.children())) < MEMORY_LIMIT_KIB, "who hoards memory is replaced"
     )
 
-    # Without the plugin, what was lost with the process comes back.
+    # Without the plugin the games that it failed on lack nothing; those whose process it took lack all.
     bench.on(CONSUMER, NODES=200)
     bench.on(PRODUCER)
-    assert bench.retry() == len(FAILING) + len(KILLING)
+    bench.wait_until(lambda: {bench.states()[game] for game in FAILING} == {"done"}, "the games come back")
+    bench.check_whole(dict.fromkeys(KILLING, "failed"))
+    assert bench.retry() == len(KILLING)
     bench.wait_settled()
     bench.check_whole()
     bench.off(CONSUMER)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from app.analyses import repository
-from app.contract.analyses import PluginId
+from app.contract.analyses import AnalysisState, PluginId
 from tests.integration.api.driver import ACCURACY, SWING, Analyst, Ledger, make_game
 from tests.integration.conftest import Api
 from workers.api_client import NotClaimable
 
 NEWER = PluginId(name="accuracy", version=2)
+OTHER = PluginId(name="conversion", version=1)
 
 
 def names(*numbers: int) -> list[str]:
@@ -103,3 +104,80 @@ def test_a_backfill_that_fails_is_seen_and_keeps_the_other_results(api: Api) -> 
         ("largest_swing", 1, None),
     ]
     assert shown["analysis"] == "pending"
+
+
+@pytest.fixture
+def failed(api: Api) -> Iterator[Analyst]:
+    """Let a plugin fail on games 1 and 2, and another find something in them, until they are given up."""
+    Ledger(api).track().store(1, [make_game(1), make_game(2)])
+    with Analyst(api, [ACCURACY, SWING]) as one:
+        for game in one.pending():
+            fail(api, one, game)
+        yield one
+
+
+def fail(api: Api, analyst: Analyst, game: str) -> None:
+    """Let the plugin accuracy fail on a game until it is given up."""
+    state = None
+    while state is not AnalysisState.FAILED:
+        claim = analyst.claim(game)
+        state = analyst.client.post_results(
+            claim.id, analyst.results(claim, errors={"accuracy": "boom"})
+        ).state
+        api.execute("UPDATE game_analyses SET not_before = NULL")
+
+
+@pytest.mark.parametrize(
+    "plugins",
+    [[NEWER, SWING], [ACCURACY, SWING, OTHER], [NEWER, SWING, OTHER]],
+    ids=["fixed", "beside", "both"],
+)
+def test_a_game_that_a_plugin_failed_on_waits_for_what_was_not_tried(
+    api: Api, failed: Analyst, plugins: list[PluginId]
+) -> None:
+    assert failed.pending() == []
+    with Analyst(api, plugins) as changed:
+        assert changed.client.count_backlog(plugins) == 2
+        assert changed.pending() == names(2, 1)
+        claim = changed.claim("game0002")
+        assert claim.attempt == 1
+        assert SWING not in claim.plugins
+        assert changed.finish(claim).state is AnalysisState.DONE
+        assert changed.pending() == names(1)
+        fail(api, changed, "game0001")
+        assert changed.pending() == []
+        assert changed.client.count_backlog(plugins) == 0
+        with pytest.raises(NotClaimable, match="the game is failed"):
+            changed.claim("game0001")
+
+
+def test_a_game_that_a_plugin_failed_on_is_not_tried_again_by_the_same_plugins(
+    api: Api, failed: Analyst
+) -> None:
+    with pytest.raises(NotClaimable, match="the game is failed"):
+        failed.claim("game0001")
+    with Analyst(api, [ACCURACY]) as fewer:
+        assert fewer.pending() == []
+        with pytest.raises(NotClaimable, match="the game is failed"):
+            fewer.claim("game0001")
+        assert fewer.client.count_backlog([ACCURACY]) == 0  # looked at once
+
+
+@pytest.mark.usefixtures("failed")
+def test_a_game_is_done_without_work_once_the_plugin_that_failed_is_gone(api: Api) -> None:
+    with Analyst(api, [SWING]) as fewer:
+        assert fewer.pending() == []
+        assert fewer.client.count_backlog([SWING]) == 0
+    details = api.reader.get("/v1/games/game0001").json()["details"]
+    assert (details["state"], details["error_code"], details["error"]) == ("done", None, None)
+    assert details["analysed_at"] is not None
+
+
+def test_a_game_that_failed_for_another_reason_waits_for_its_owner(api: Api) -> None:
+    Ledger(api).track().store(1, [make_game(1)])
+    with Analyst(api, [ACCURACY]) as one, Analyst(api, [NEWER, SWING]) as upgraded:
+        one.fail(one.claim("game0001"), permanent=True)
+        assert upgraded.pending() == []
+        assert upgraded.client.count_backlog(upgraded.plugins) == 0
+        with pytest.raises(NotClaimable, match="the game is failed"):
+            upgraded.claim("game0001")
