@@ -31,6 +31,8 @@ from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 OPEN = (AnalysisState.PENDING, AnalysisState.RUNNING)
 PLUGIN_FAILED = "plugin_failed"
 """Error code of a game that all went well with but for a plugin."""
+WORKER_LOST = "worker_lost"
+"""Error code of a game whose last lease ran out without a word of its worker."""
 _IN_STATE_OF_REST = (
     GameAnalysis.state == AnalysisState.DONE,
     and_(GameAnalysis.state == AnalysisState.FAILED, GameAnalysis.error_code == PLUGIN_FAILED),
@@ -103,7 +105,7 @@ async def fail_exhausted(session: AsyncSession, max_attempts: int) -> Sequence[i
         )
         .values(
             state=AnalysisState.FAILED,
-            error_code="worker_lost",
+            error_code=WORKER_LOST,
             error=func.concat("the worker vanished in each of ", GameAnalysis.attempts, " attempts"),
         )
         .returning(GameAnalysis.game_id)

@@ -45,7 +45,7 @@ async def pending(session: AsyncSession, settings: Settings, request: PendingReq
     have a share, so that a long backlog does not keep them waiting for ever, and all that the others leave.
     """
     for game_id in await repository.fail_exhausted(session, settings.analysis_attempts):
-        _LOG.error("analysis_failed", game_id=game_id, code="worker_lost")
+        _LOG.error("analysis_failed", game_id=game_id, code=repository.WORKER_LOST)
     limit, plugins = request.limit, request.plugins
     waiting = await repository.open_games(session, limit)
     if not plugins:
@@ -141,9 +141,9 @@ async def store_results(
     A plugin that failed costs an attempt; the other plugins' results are kept. Idempotent.
     """
     analysis, game = await _locked(session, source_id)
-    if analysis.fence == results.fence and analysis.state is not AnalysisState.RUNNING:
+    if _is_repeated(analysis, results.fence):
         return analysis.state
-    _check_fence(analysis, results.fence)
+    _take_up(analysis, results.fence)
     basis = results.provenance
     engine_id = None if basis.engine is None else await positions.engine_id(session, basis.engine)
     await repository.put_results(session, game.id, results.results, engine_id, basis.nodes)
@@ -180,9 +180,9 @@ async def store_failure(
 ) -> AnalysisState:
     """Close a lease without results: the game waits for its next attempt or is failed. Idempotent."""
     analysis, _ = await _locked(session, source_id)
-    if analysis.fence == failure.fence and analysis.state is not AnalysisState.RUNNING:
+    if _is_repeated(analysis, failure.fence):
         return analysis.state
-    _check_fence(analysis, failure.fence)
+    _take_up(analysis, failure.fence)
     _fail(analysis, settings, failure.code, failure.detail, permanent=failure.permanent)
     _LOG.warning(
         "analysis_attempt_failed",
@@ -221,14 +221,29 @@ async def _locked(session: AsyncSession, source_id: str) -> LockedAnalysis:
 
 async def _held(session: AsyncSession, source_id: str, fence: int) -> LockedAnalysis:
     locked = await _locked(session, source_id)
-    _check_fence(locked.analysis, fence)
+    _take_up(locked.analysis, fence)
     return locked
 
 
-def _check_fence(analysis: GameAnalysis, fence: int) -> None:
-    # A lease that has run out still counts as long as nobody else took the game.
-    if analysis.fence != fence or analysis.state is not AnalysisState.RUNNING:
+def _is_leased(analysis: GameAnalysis) -> bool:
+    # A lease that has run out still counts as long as nobody else took the game: a worker that could not
+    # reach the API meanwhile is alive, even if the game was given up for its silence.
+    return analysis.state is AnalysisState.RUNNING or (
+        analysis.state is AnalysisState.FAILED and analysis.error_code == repository.WORKER_LOST
+    )
+
+
+def _is_repeated(analysis: GameAnalysis, fence: int) -> bool:
+    """Tell whether the report of this lease has come already."""
+    return analysis.fence == fence and not _is_leased(analysis)
+
+
+def _take_up(analysis: GameAnalysis, fence: int) -> None:
+    """Go on with a lease that its worker is heard of; raises StaleFence where there is another, or none."""
+    if analysis.fence != fence or not _is_leased(analysis):
         raise StaleFence(f"the lease with fence {fence} is gone")
+    if analysis.state is AnalysisState.FAILED:
+        _set(analysis, state=AnalysisState.RUNNING, error_code=None, error=None)
 
 
 def _key(plugin: PluginId) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.contract.analyses import AnalysisHandback, AnalysisState, LeaseRenewal, PluginId
+from app.contract.analyses import AnalysisClaim, AnalysisHandback, AnalysisState, LeaseRenewal, PluginId
 from tests.integration.api.driver import (
     ACCURACY,
     NODES,
@@ -201,6 +201,59 @@ def test_a_game_whose_workers_vanish_is_failed_after_as_many_attempts(
     assert analyst.pending() == ["game0002"]
     (failed,) = _listed(api, "failed")
     assert (failed["game"], failed["error_code"]) == ("game0001", "worker_lost")
+
+
+@pytest.fixture
+def given_up(api: Api, ledger: Ledger, analyst: Analyst) -> AnalysisClaim:
+    """Return the last lease on a game that was given up for its worker's silence, and who did not vanish."""
+    ledger.store(1, [make_game(1)])
+    for _ in range(3):
+        claim = analyst.claim("game0001")
+        _expire_leases(api)
+    assert analyst.pending() == []
+    assert [item["error_code"] for item in _listed(api, "failed")] == ["worker_lost"]
+    return claim
+
+
+def test_a_worker_that_was_only_silent_may_report_results(
+    api: Api, analyst: Analyst, given_up: AnalysisClaim
+) -> None:
+    assert analyst.finish(given_up).state is AnalysisState.DONE
+    game = api.reader.get("/v1/games/game0001").json()
+    assert (game["details"]["error_code"], game["details"]["error"]) == (None, None)
+    assert [item["plugin"] for item in game["results"]] == ["accuracy"]
+
+
+def test_a_worker_that_was_only_silent_may_report_a_failure(
+    api: Api, analyst: Analyst, given_up: AnalysisClaim
+) -> None:
+    assert analyst.fail(given_up).state is AnalysisState.FAILED
+    assert [item["error_code"] for item in _listed(api, "failed")] == ["engine_died"]
+
+
+def test_a_worker_that_was_only_silent_may_go_on(api: Api, analyst: Analyst, given_up: AnalysisClaim) -> None:
+    analyst.client.renew_lease(given_up.id, LeaseRenewal(fence=given_up.fence))
+    assert [item["error_code"] for item in _listed(api, "running")] == [None]
+    assert analyst.pending() == []
+    assert analyst.finish(given_up).state is AnalysisState.DONE
+
+
+def test_a_worker_that_was_only_silent_may_hand_the_game_back(
+    api: Api, analyst: Analyst, given_up: AnalysisClaim
+) -> None:
+    analyst.client.hand_back(given_up.id, AnalysisHandback(fence=given_up.fence))
+    assert analyst.pending() == ["game0001"]
+    assert [(item["attempts"], item["error_code"]) for item in _listed(api, "pending")] == [(2, None)]
+
+
+def test_a_silent_worker_has_lost_the_game_once_it_is_tried_again(
+    api: Api, analyst: Analyst, given_up: AnalysisClaim
+) -> None:
+    assert api.writer.post("/v1/analyses/retry", json={}).json() == {"retried": 1}
+    assert analyst.finish(given_up).state is AnalysisState.PENDING
+    assert analyst.claim("game0001").attempt == 1
+    with pytest.raises(StaleFence):
+        analyst.finish(given_up)
 
 
 @pytest.mark.parametrize("by", ["retry_all", "retry_named", "request"])
