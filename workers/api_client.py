@@ -194,7 +194,7 @@ class ApiClient:
         return self._post("/v1/analyses/backlog", BacklogRequest(plugins=list(plugins)), Backlog).games
 
     def claim_analysis(self, game: str, request: AnalysisClaimRequest) -> AnalysisClaim:
-        """Take the lease on a game; raises NotClaimable or NotFound."""
+        """Take the lease on a game, anew if the same worker holds it; raises NotClaimable or NotFound."""
         return self._post(f"/v1/analyses/{game}/claim", request, AnalysisClaim)
 
     def renew_lease(self, game: str, renewal: LeaseRenewal) -> None:

@@ -79,15 +79,18 @@ def _mixed(waiting: Sequence[str], lacking: Sequence[str]) -> list[str]:
 async def claim(
     session: AsyncSession, settings: Settings, source_id: str, request: AnalysisClaimRequest
 ) -> AnalysisClaim:
-    """Lease a game to a worker; raises NotClaimable where there is nothing to do or somebody is at it."""
+    """Lease a game to a worker; raises NotClaimable where there is nothing to do or somebody is at it.
+
+    A worker that holds the game already has not heard of it: the lease starts anew, and is no new attempt.
+    """
     locked = await _locked(session, source_id)
     analysis, game = locked
     tried = await repository.tried(session, game.id)
-    _check_claimable(analysis, tried, request.plugins, settings)
+    unheard = _is_running(analysis) and analysis.worker == request.worker
+    if not unheard:
+        _check_claimable(analysis, tried, request.plugins, settings)
+        _count_attempt(analysis)
     lacking = [plugin for plugin in request.plugins if _key(plugin) not in tried.with_result]
-    if analysis.state not in repository.OPEN:
-        analysis.attempts = 0
-    analysis.attempts += 1
     analysis.plugin_set = _plugin_set(request.plugins)
     await repository.lease(session, analysis, settings.analysis_lease_seconds, request.worker)
     moves = await repository.moves(session, game.id)
@@ -246,6 +249,19 @@ def _take_up(analysis: GameAnalysis, fence: int) -> None:
         _set(analysis, state=AnalysisState.RUNNING, error_code=None, error=None)
 
 
+def _is_running(analysis: GameAnalysis) -> bool:
+    """Tell whether somebody's lease has not run out."""
+    return analysis.state is AnalysisState.RUNNING and (
+        analysis.lease_until is None or analysis.lease_until > datetime.now(UTC)
+    )
+
+
+def _count_attempt(analysis: GameAnalysis) -> None:
+    if analysis.state not in repository.OPEN:
+        analysis.attempts = 0
+    analysis.attempts += 1
+
+
 def _key(plugin: PluginId) -> tuple[str, int]:
     return plugin.name, plugin.version
 
@@ -256,7 +272,7 @@ def _check_claimable(
     now = datetime.now(UTC)
     state = analysis.state
     lacks = tried.lacks({_key(plugin) for plugin in plugins}, state)
-    if state is AnalysisState.RUNNING and (analysis.lease_until is None or analysis.lease_until > now):
+    if _is_running(analysis):
         raise NotClaimable(f"leased to {analysis.worker}")
     if state is AnalysisState.RUNNING and analysis.attempts >= settings.analysis_attempts:
         raise NotClaimable("no attempts left")

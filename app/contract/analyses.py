@@ -97,7 +97,7 @@ class AnalysisClaimRequest(WireModel):
     """A worker asks for the lease on one game."""
 
     worker: Text
-    """Who holds the lease, for the human who reads the table."""
+    """Who holds the lease, one game at a time: who claims it again has not heard of it, and gets it anew."""
     plugins: Annotated[list[PluginId], Field(max_length=100)]
     earlier_games_for: Annotated[list[PluginId], Field(max_length=100)] = Field(default_factory=list)
     """Those of the plugins that need the players' earlier games, which cost the API a look at them all."""

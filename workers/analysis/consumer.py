@@ -61,7 +61,7 @@ class Analyst:
     limit_seconds: float
     """Longest that the positions of one game may take altogether."""
     worker: str
-    """Who holds the leases, for the human who reads the table."""
+    """Who holds the leases: no two at work have the same name."""
     stopping: Callable[[], bool]
 
     def analyze(self, game: str) -> AnalysisState | None:

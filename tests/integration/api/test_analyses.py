@@ -33,6 +33,12 @@ def analyst(api: Api) -> Iterator[Analyst]:
         yield one
 
 
+@pytest.fixture
+def other(api: Api) -> Iterator[Analyst]:
+    with Analyst(api, name="other") as one:
+        yield one
+
+
 def _expire_leases(api: Api) -> None:
     api.execute(
         "UPDATE game_analyses SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL"
@@ -103,12 +109,28 @@ def test_a_claim_carries_all_that_an_analysis_needs(ledger: Ledger, analyst: Ana
     assert claim.evaluations == []
 
 
-def test_a_leased_game_is_nobody_elses(ledger: Ledger, analyst: Analyst) -> None:
+def test_a_leased_game_is_nobody_elses(ledger: Ledger, analyst: Analyst, other: Analyst) -> None:
     ledger.store(1, [make_game(1)])
     analyst.claim("game0001")
     assert analyst.pending() == []
     with pytest.raises(NotClaimable, match="leased to worker"):
-        analyst.claim("game0001")
+        other.claim("game0001")
+
+
+def test_a_worker_that_did_not_hear_of_its_lease_gets_it_again(
+    api: Api, ledger: Ledger, analyst: Analyst, other: Analyst
+) -> None:
+    ledger.store(1, [make_game(1)])
+    api.execute("UPDATE game_analyses SET attempts = 2")  # the last one allowed
+    lost, heard = analyst.claim("game0001"), analyst.claim("game0001")
+    assert (lost.attempt, heard.attempt) == (3, 3)
+    assert heard.fence > lost.fence
+    assert heard.model_dump(exclude={"fence"}) == lost.model_dump(exclude={"fence"})
+    with pytest.raises(NotClaimable, match="leased to worker"):
+        other.claim("game0001")
+    with pytest.raises(StaleFence):
+        analyst.finish(lost)
+    assert analyst.finish(heard).state is AnalysisState.DONE
 
 
 def test_an_expired_lease_is_claimed_again_with_a_higher_fence(
@@ -132,14 +154,14 @@ def test_an_expired_lease_is_claimed_again_with_a_higher_fence(
     assert analyst.finish(second).state is AnalysisState.DONE
 
 
-def test_a_renewed_lease_lasts(api: Api, ledger: Ledger, analyst: Analyst) -> None:
+def test_a_renewed_lease_lasts(api: Api, ledger: Ledger, analyst: Analyst, other: Analyst) -> None:
     ledger.store(1, [make_game(1)])
     claim = analyst.claim("game0001")
     _expire_leases(api)
     analyst.client.renew_lease(claim.id, LeaseRenewal(fence=claim.fence))
     assert analyst.pending() == []
     with pytest.raises(NotClaimable):
-        analyst.claim("game0001")
+        other.claim("game0001")
 
 
 def test_a_lease_that_ran_out_still_counts_while_nobody_took_the_game(
