@@ -295,7 +295,7 @@ def _fail(analysis: GameAnalysis, settings: Settings, code: str, detail: str, *,
         analysis.state = AnalysisState.FAILED
         return
     analysis.state = AnalysisState.PENDING
-    wait = timedelta(seconds=settings.analysis_retry_seconds) * 2 ** (analysis.attempts - 1)
+    wait = timedelta(seconds=settings.analysis_retry_seconds) * 2 ** min(analysis.attempts - 1, 16)
     analysis.not_before = datetime.now(UTC) + min(wait, _RETRY_WAIT_MAX)
 
 

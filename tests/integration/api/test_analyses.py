@@ -204,6 +204,17 @@ def test_each_failure_waits_twice_as_long_and_the_third_is_the_last(
     assert analyst.pending() == []
 
 
+def test_no_wait_outgrows_the_calendar_however_many_attempts_there_are(
+    api: Api, ledger: Ledger, analyst: Analyst
+) -> None:
+    api.set_policy(analysis_attempts=100)
+    ledger.store(1, [make_game(1)])
+    api.execute("UPDATE game_analyses SET attempts = 98")
+    assert analyst.fail(analyst.claim("game0001")).state is AnalysisState.PENDING
+    wait = api.value("SELECT extract(epoch FROM not_before - now()) FROM game_analyses")
+    assert 5 * 3_600 < wait <= 6 * 3_600
+
+
 def test_a_permanent_failure_is_the_last_one(api: Api, ledger: Ledger, analyst: Analyst) -> None:
     ledger.store(1, [make_game(1)])
     assert analyst.fail(analyst.claim("game0001"), permanent=True).state is AnalysisState.FAILED
