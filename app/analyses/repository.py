@@ -11,10 +11,12 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
     literal,
+    null,
     or_,
     select,
     tuple_,
@@ -27,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.analyses import AnalysisPriority, AnalysisState, PluginId
 from app.contract.analyses import PluginResult as PluginResultMessage
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
+from app.games import store
 
 OPEN = (AnalysisState.PENDING, AnalysisState.RUNNING)
 PLUGIN_FAILED = "plugin_failed"
@@ -71,26 +74,35 @@ FRESH: dict[str, Any] = {
     "error": None,
 }
 """Values of an analysis that nobody has tried yet."""
+_BASIS = [
+    GameAnalysis.__table__.c[name]
+    for name in ("source", "engine_id", "budget_nodes", "mode", "position_nodes")
+]
+"""What the scores rest on that are shown with a game."""
 
 
 def enter(stored: CTE, moves_changed: CTE) -> tuple[CTE, CTE]:
-    """Return the parts of a statement that enter a finished game; where its moves changed, it starts anew.
+    """Return the parts of a statement that enter a finished game; where plugins are told other things, anew.
 
-    `stored` yields id, created_at and changed of the game, `moves_changed` its id or nothing
-    (app/games/store.py); parameters are `finished` and `analysis_state`.
+    What the engine found stays, and is shown, unless the moves are others. `stored` yields id, created_at and
+    changed of the game, `moves_changed` its id or nothing (app/games/store.py); parameters are `finished` and
+    `analysis_state`.
     """
+    changed = select(store.input_changed(stored).c.id)
+    moved = exists(select(moves_changed.c.id))
     statement = insert(GameAnalysis).from_select(
         ["game_id", "created_at", "state"],
         select(stored.c.id, stored.c.created_at, bindparam("analysis_state", type_=Text)).where(
             stored.c.changed, bindparam("finished", type_=Boolean)
         ),
     )
-    # The fence moves on: a worker that still analyses the old moves may not report.
+    # The fence moves on: a worker that still analyses the game as it was may not report.
     restarted = {"state": statement.excluded.state, "fence": GameAnalysis.fence + 1, **FRESH}
+    kept = {column.name: case((moved, null()), else_=column) for column in _BASIS}
     entered = statement.on_conflict_do_update(
-        index_elements=["game_id"], set_=restarted, where=exists(select(moves_changed.c.id))
+        index_elements=["game_id"], set_=restarted | kept, where=exists(changed)
     )
-    void = delete(PluginResult).where(PluginResult.game_id.in_(select(moves_changed.c.id)))
+    void = delete(PluginResult).where(PluginResult.game_id.in_(changed))
     return entered.cte("analysis_entered"), void.cte("results_voided")
 
 

@@ -306,7 +306,7 @@ class GameAnalysis(Base):
     not_before: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     """Back-off after a failed attempt."""
     fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """Grows with every lease."""
+    """Grows with every lease, and when the game changes."""
     lease_until: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     worker: Mapped[str | None] = mapped_column(Text)
     engine_id: Mapped[int | None] = mapped_column(ForeignKey("engines.id"))

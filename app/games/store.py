@@ -130,16 +130,43 @@ def upsert_moves(stored: CTE) -> CTE:
 def moves_changed(stored: CTE) -> CTE:
     """Return the part that yields the game's id where its moves are others than before, else nothing.
 
-    What was found in the old moves is void then. The keys tell another initial position or variant, too,
-    under which the same moves are another game. All parts of a statement see what was there before it.
+    Nothing that was found in the old moves is of the game then. The keys tell another initial position or
+    variant, too, under which the same moves are another game.
     """
-    board = _document("board", "game_moves", ["san", "position_keys"])
-    before, now = tuple_(MOVES.c.san, MOVES.c.position_keys), tuple_(*board.c)
+    return _changed(stored, "moves_changed", ["variant"], ["san", "position_keys"])
+
+
+def input_changed(stored: CTE) -> CTE:
+    """Return the part that yields the game's id where a plugin would be told otherwise of it, else nothing.
+
+    What plugins made of it is void then: of the moves, and of what Lichess adds later, mostly its analysis.
+    """
+    told = [
+        *("variant", "initial_fen", "status", "winner", "speed"),
+        *("initial_seconds", "increment_seconds", "days_per_turn", "middlegame_ply", "endgame_ply"),
+    ]
+    board = ["san", "uci", "position_keys", "clocks_cs", "source_evaluations"]
+    return _changed(stored, "input_changed", told, board)
+
+
+def _changed(stored: CTE, name: str, of_game: list[str], of_board: list[str]) -> CTE:
+    """Return the part that yields the game's id where one of these columns has changed, else nothing.
+
+    All parts of a statement see what was there before it.
+    """
+    was, now = GAMES.alias("was"), _document("game", "games", of_game)
+    board = _document("board", "game_moves", of_board)
+    before = [*(was.c[column] for column in of_game), *(MOVES.c[column] for column in of_board)]
     return (
         select(stored.c.id)
-        .select_from(stored.join(MOVES, MOVES.c.game_id == stored.c.id).join(board, literal_column("true")))
-        .where(stored.c.changed, before.is_distinct_from(now))
-        .cte("moves_changed")
+        .select_from(
+            stored.join(was, was.c.id == stored.c.id)
+            .join(MOVES, MOVES.c.game_id == stored.c.id)
+            .join(now, literal_column("true"))
+            .join(board, literal_column("true"))
+        )
+        .where(stored.c.changed, tuple_(*before).is_distinct_from(tuple_(*now.c, *board.c)))
+        .cte(name)
     )
 
 

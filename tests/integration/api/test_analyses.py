@@ -419,7 +419,9 @@ def test_other_moves_make_an_analysis_void_even_while_it_runs(
     running = analyst.claim("game0002")
     ledger.store(2, [make_game(1, moves="d4 d5"), make_game(2, moves="d4 d5")])
     assert analyst.pending() == ["game0002", "game0001"]
-    assert api.reader.get("/v1/games/game0001").json()["results"] == []
+    shown = api.reader.get("/v1/games/game0001").json()
+    assert shown["results"] == []
+    assert (shown["details"]["engine"], shown["details"]["source"], shown["details"]["nodes"]) == (None,) * 3
     with pytest.raises(StaleFence):
         analyst.finish(running)
     assert analyst.claim("game0002").uci == ["d2d4", "d7d5"]
@@ -433,10 +435,51 @@ def test_another_initial_position_makes_an_analysis_void(ledger: Ledger, analyst
     assert analyst.pending() == ["game0001"]
 
 
-def test_a_change_beside_the_board_leaves_the_analysis_alone(ledger: Ledger, analyst: Analyst) -> None:
-    ledger.store(1, [make_game(1)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"analysis": [{"eval": 1}]},
+        {"winner": "black"},
+        {"status": "cheat"},
+        {"clocks": [100, 99, 98]},
+        {"division": {"middle": 2}},
+        {"division": {"end": 3}},
+        {"clock": {"initial": 180, "increment": 0, "totalTime": 180}},
+        {"speed": "correspondence", "clock": None, "daysPerTurn": 2},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_else_plugins_are_told_of_makes_the_results_void_and_keeps_what_was_searched(
+    api: Api, ledger: Ledger, analyst: Analyst, change: dict[str, Any]
+) -> None:
+    keys = record_of(make_game(1)).moves.position_keys or []
+    ledger.store(1, [before := make_game(1, clock={"initial": 60, "increment": 0, "totalTime": 60})])
+    analyst.finish(
+        analyst.claim("game0001"),
+        [evaluation(key, 10, clock) for key, clock in zip(keys, [0, 0, 0, 1, 2], strict=True)],
+    )
+    changed = {name: value for name, value in {**before, **change}.items() if value is not None}
+    ledger.store(2, [changed])
+    assert analyst.pending() == ["game0001"]
+    shown = api.reader.get("/v1/games/game0001").json()
+    assert shown["results"] == []
+    assert [move["score"]["cp"] for move in shown["moves"]] == [10] * 4
+    claim = analyst.claim("game0001")
+    assert (claim.attempt, claim.plugins) == (1, analyst.plugins)
+    assert {item.position_key for item in claim.evaluations} == set(keys)
+    analyst.finish(claim)
+    for line in range(2, 5):  # the overlap of two runs shows it again and again
+        ledger.store(3, [changed], line)
+    assert analyst.pending() == []
+
+
+def test_a_change_that_no_plugin_is_told_of_leaves_the_analysis_alone(
+    ledger: Ledger, analyst: Analyst
+) -> None:
+    ledger.store(1, [game := make_game(1)])
     analyst.finish(analyst.claim("game0001"))
-    ledger.store(2, [make_game(1, analysis=[{"eval": 1}])])
+    players = {**game["players"], "black": {"user": {"name": "Bob", "id": "bob"}, "rating": 1481}}
+    assert ledger.store(2, [make_game(1, players=players, tournament="abcdefgh")]).updated == 1
     assert analyst.pending() == []
 
 

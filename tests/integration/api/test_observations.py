@@ -19,7 +19,7 @@ _ANALYSIS: Final = [
     {"mate": -3},
 ]
 
-# Content, that is all but ids and times of the database's own making.
+# Content: all but ids and times of the database's own making, and the fence, which counts leases and changes.
 _DUMPS: Final = (
     """SELECT to_jsonb(games) - '{id,stored_at,updated_at,revisit_at,revisits}'::text[]
        FROM games ORDER BY source_id""",
@@ -27,7 +27,7 @@ _DUMPS: Final = (
        FROM game_moves JOIN games ON id = game_id ORDER BY 1""",
     """SELECT to_jsonb(seen_games) - '{player_id,updated_at}'::text[]
        FROM seen_games ORDER BY source_id""",
-    """SELECT source_id, to_jsonb(game_analyses) - 'game_id'
+    """SELECT source_id, to_jsonb(game_analyses) - '{game_id,fence}'::text[]
        FROM game_analyses JOIN games ON id = game_id ORDER BY 1""",
 )
 
