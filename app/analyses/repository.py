@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.analyses import AnalysisPriority, AnalysisState, PluginId
+from app.contract.analyses import AnalysisPriority, AnalysisState, PluginId, Provenance
 from app.contract.analyses import PluginResult as PluginResultMessage
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 from app.games import store
@@ -281,10 +281,13 @@ async def put_results(
     session: AsyncSession,
     game_id: int,
     results: Sequence[PluginResultMessage],
+    basis: Provenance,
     engine_id: int | None,
-    budget_nodes: int | None,
 ) -> None:
-    """Store results and errors, one row a plugin and version; no error ever replaces a result."""
+    """Store results and errors, one row a plugin and version; no error ever replaces a result.
+
+    `engine_id` is that of the engine in `basis`.
+    """
     for item in sorted(results, key=lambda item: (item.plugin.name, item.plugin.version)):
         statement = insert(PluginResult).values(
             game_id=game_id,
@@ -293,7 +296,8 @@ async def put_results(
             result=item.result,
             error=item.error,
             engine_id=engine_id,
-            budget_nodes=budget_nodes,
+            budget_nodes=basis.nodes,
+            mode=basis.mode,
         )
         new = statement.excluded
         await session.execute(
@@ -304,6 +308,7 @@ async def put_results(
                     "error": new.error,
                     "engine_id": new.engine_id,
                     "budget_nodes": new.budget_nodes,
+                    "mode": new.mode,
                     "computed_at": func.now(),
                 },
                 where=or_(PluginResult.result.is_(None), new.result.is_not(None))

@@ -149,14 +149,16 @@ async def store_results(
     _take_up(analysis, results.fence)
     basis = results.provenance
     engine_id = None if basis.engine is None else await positions.engine_id(session, basis.engine)
-    await repository.put_results(session, game.id, results.results, engine_id, basis.nodes)
+    await repository.put_results(session, game.id, results.results, basis, engine_id)
     _set(
         analysis,
         searched_positions=basis.searched_positions,
         searched_nodes=basis.searched_nodes,
     )
-    # A pass of plugins that need no evaluations says nothing about those that the game has.
-    if basis.position_nodes or basis.engine is None or analysis.source is None:
+    # What the engine found last is shown with the game. Lichess's evaluations take no engine's place, and
+    # a pass of plugins that need none says nothing about those that the game has.
+    of_lichess = basis.engine is None and analysis.engine_id is None
+    if basis.position_nodes or of_lichess or analysis.source is None:
         _set(
             analysis,
             source=basis.source,

@@ -311,7 +311,8 @@ class GameAnalysis(Base):
     worker: Mapped[str | None] = mapped_column(Text)
     engine_id: Mapped[int | None] = mapped_column(ForeignKey("engines.id"))
     budget_nodes: Mapped[int | None] = mapped_column(BigInteger)
-    """With engine_id: the provenance of the last analysis. The reference, in the adaptive mode."""
+    """The reference, in the adaptive mode. With engine_id, source, mode and position_nodes: what the scores
+    rest on that are shown with the game. Each result has a provenance of its own."""
     source: Mapped[EvaluationSource | None] = mapped_column(text_enum(EvaluationSource))
     mode: Mapped[BudgetMode | None] = mapped_column(text_enum(BudgetMode))
     position_nodes: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
@@ -351,7 +352,9 @@ class PluginResult(Base):
     error: Mapped[str | None] = mapped_column(Text)
     engine_id: Mapped[int | None] = mapped_column(ForeignKey("engines.id"))
     budget_nodes: Mapped[int | None] = mapped_column(BigInteger)
-    """Both None where the evaluations are Lichess's."""
+    """As of an analysis: the reference. Both None where the evaluations are Lichess's."""
+    mode: Mapped[BudgetMode | None] = mapped_column(text_enum(BudgetMode))
+    """None where engine_id is, and where a release stored the result that did not tell."""
     computed_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=_NOW)
 
     __table_args__ = (CheckConstraint("(result IS NULL) <> (error IS NULL)", name="result_or_error"),)

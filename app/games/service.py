@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.analyses import BudgetMode
 from app.contract.borrowing import Searched, best_line, lenders
 from app.contract.games import LichessEvaluation
-from app.contract.positions import EngineIdentity, Score, exact_score
-from app.db.models import Game, GameAnalysis, GameMoves
+from app.contract.positions import EngineIdentity, EvaluationSource, Score, exact_score
+from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 from app.errors import NotFound
 from app.games import repository, views
 from app.positions import repository as positions
@@ -39,17 +39,7 @@ async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
         endgame_ply=game.endgame_ply,
         moves=_moves(moves, worth[1:]),
         details=None if analysis is None else await _analysis(session, analysis),
-        results=[
-            views.PluginResultView(
-                plugin=row.plugin,
-                version=row.version,
-                result=row.result,
-                error=row.error,
-                nodes=row.budget_nodes,
-                computed_at=row.computed_at,
-            )
-            for row in await repository.results(session, game.id)
-        ],
+        results=[await _result(session, row) for row in await repository.results(session, game.id)],
         extra=game.extra,
     )
 
@@ -72,16 +62,31 @@ def _moves(moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]
     ]
 
 
+async def _engine(session: AsyncSession, engine_id: int | None) -> EngineIdentity | None:
+    return None if engine_id is None else await positions.engine(session, engine_id)
+
+
+async def _result(session: AsyncSession, row: PluginResult) -> views.PluginResultView:
+    return views.PluginResultView(
+        plugin=row.plugin,
+        version=row.version,
+        result=row.result,
+        error=row.error,
+        engine=await _engine(session, row.engine_id),
+        source=EvaluationSource.LICHESS if row.engine_id is None else EvaluationSource.ENGINE,
+        nodes=row.budget_nodes,
+        mode=row.mode,
+        computed_at=row.computed_at,
+    )
+
+
 async def _analysis(session: AsyncSession, analysis: GameAnalysis) -> views.AnalysisView:
-    engine: EngineIdentity | None = None
-    if analysis.engine_id is not None:
-        engine = await positions.engine(session, analysis.engine_id)
     return views.AnalysisView(
         state=analysis.state,
         attempts=analysis.attempts,
         error_code=analysis.error_code,
         error=analysis.error,
-        engine=engine,
+        engine=await _engine(session, analysis.engine_id),
         source=analysis.source,
         nodes=analysis.budget_nodes,
         mode=analysis.mode,

@@ -56,8 +56,15 @@ class PluginResultView(BaseModel):
     version: int
     result: dict[str, Any] | None
     error: str | None
+    engine: EngineIdentity | None = Field(description="Whose evaluations it rests on; null for Lichess's.")
+    source: EvaluationSource = Field(
+        description="The engine's or Lichess's; the next result's may be others."
+    )
     nodes: int | None = Field(
-        description="Reference budget a position of the evaluations that it rests on; null for Lichess's."
+        description="Budget of a position where it matters, in nodes; null for Lichess's evaluations."
+    )
+    mode: BudgetMode | None = Field(
+        description="As in `details`; null for Lichess's evaluations, and in results of older releases."
     )
     computed_at: datetime
 
@@ -69,8 +76,12 @@ class AnalysisView(BaseModel):
     attempts: int
     error_code: str | None
     error: str | None
-    engine: EngineIdentity | None
-    source: EvaluationSource | None = Field(description="Whose evaluations the results rest on.")
+    engine: EngineIdentity | None = Field(
+        description="Whose scores the moves show: that searched the game last. Each result names its own."
+    )
+    source: EvaluationSource | None = Field(
+        description="lichess where no engine ever searched the game, only Lichess's evaluations were used."
+    )
     nodes: int | None = Field(description="Budget of a position where it matters, in nodes.")
     mode: BudgetMode | None = Field(description="adaptive: less than `nodes` where nothing is at stake.")
     searched_positions: int | None = Field(

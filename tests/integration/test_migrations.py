@@ -19,6 +19,10 @@ _OLD_EVALUATION = """
     INSERT INTO evaluations (position_key, halfmove_clock, engine_id, budget_nodes, cp, depth, nodes, pv)
     VALUES (%s, 0, 1, 100000, %s, 20, 100017, 'e2e4 e7e5') ON CONFLICT DO NOTHING
 """
+_OLD_RESULT = """
+    INSERT INTO plugin_results (game_id, plugin, version, result, engine_id, budget_nodes)
+    VALUES (2, 'accuracy', 1, '{}', 1, 100000)
+"""
 _DATA = """
     INSERT INTO engines (name, net, hash_mb, threads) VALUES ('Stockfish 15.1', 'nn', 16, 1);
     INSERT INTO games (source_id, run_id, line, digest, rated, variant, speed, perf, created_at, last_move_at,
@@ -92,6 +96,9 @@ def test_data_of_the_first_release_survives_and_it_can_go_on_writing(database: D
             "SELECT game_id, source, mode, position_nodes, searched_nodes FROM game_analyses ORDER BY 1"
         ).fetchall()
         assert analyses == [(1, "engine", "fixed", None, None), (2, None, None, None, None)]
+        connection.execute(_OLD_RESULT)
+        results = connection.execute("SELECT game_id, budget_nodes, mode FROM plugin_results ORDER BY 1")
+        assert results.fetchall() == [(1, 100_000, None), (2, 100_000, None)]
 
         database.go_to("0001")
         assert connection.execute("SELECT count(*), sum(cp) FROM evaluations").fetchall() == [(2, 35)]

@@ -1,11 +1,14 @@
 """Does the store keep every evaluation under what it is a function of, and bring each back as it was?"""
 
+from typing import Any, Final
+
 import httpx
 import pytest
 
-from app.contract.analyses import AnalysisState, BudgetMode
+from app.contract.analyses import AnalysisState, BudgetMode, PluginId
 from app.contract.positions import EngineIdentity, Evaluation, EvaluationSource, FurtherLine, Score
 from tests.integration.api.driver import (
+    ACCURACY,
     ENGINE,
     NODES,
     SWING,
@@ -17,6 +20,7 @@ from tests.integration.api.driver import (
 )
 from tests.integration.conftest import Api
 
+NEWER = PluginId(name="accuracy", version=2)
 KEYS = record_of(make_game(1)).moves.position_keys or []
 CLOCKS = [0, 0, 0, 1, 2]
 
@@ -160,9 +164,7 @@ def test_a_pass_that_needs_no_evaluations_leaves_those_of_the_game_in_place(ledg
 def test_results_by_lichess_name_no_engine_and_no_nodes(ledger: Ledger) -> None:
     with Analyst(ledger.api) as analyst:
         claim = analyst.claim("game0001")
-        results = analyst.results(
-            claim, source=EvaluationSource.LICHESS, engine=None, nodes=None, mode=None, position_nodes=[]
-        )
+        results = analyst.results(claim, **OF_LICHESS)
         assert analyst.client.post_results(claim.id, results).state is AnalysisState.DONE
     game = ledger.api.reader.get("/v1/games/game0001").json()
     assert (game["details"]["source"], game["details"]["engine"], game["details"]["mode"]) == (
@@ -170,6 +172,83 @@ def test_results_by_lichess_name_no_engine_and_no_nodes(ledger: Ledger) -> None:
     )
     assert game["results"][0]["nodes"] is None
     assert [move["score"] for move in game["moves"]] == [None] * 4
+
+
+OF_LICHESS: Final[dict[str, Any]] = {
+    "source": EvaluationSource.LICHESS,
+    "engine": None,
+    "nodes": None,
+    "mode": None,
+    "position_nodes": [],
+}
+
+
+def bases(ledger: Ledger) -> dict[tuple[str, int], tuple[object, ...]]:
+    """Return what each result of the game rests on, by plugin and version."""
+    return {
+        (item["plugin"], item["version"]): (
+            item["source"],
+            item["engine"] and item["engine"]["name"],
+            item["nodes"],
+            item["mode"],
+        )
+        for item in ledger.api.reader.get("/v1/games/game0001").json()["results"]
+    }
+
+
+def test_a_later_pass_by_lichess_leaves_the_engines_scores_and_each_result_names_its_own_source(
+    ledger: Ledger,
+) -> None:
+    found = [evaluation(key, 10, clock) for key, clock in zip(KEYS, CLOCKS, strict=True)]
+    with Analyst(ledger.api, [ACCURACY, SWING]) as analyst:
+        analyst.finish(analyst.claim("game0001"), found)
+    before = ledger.api.reader.get("/v1/games/game0001").json()
+    with Analyst(ledger.api, [NEWER, SWING]) as later:
+        claim = later.claim("game0001")
+        later.client.post_results(claim.id, later.results(claim, **OF_LICHESS))
+    after = ledger.api.reader.get("/v1/games/game0001").json()
+    assert after["moves"] == before["moves"]
+    assert [move["score"]["cp"] for move in after["moves"]] == [10] * 4
+    for field in ("engine", "source", "nodes", "mode"):
+        assert after["details"][field] == before["details"][field] is not None, field
+    assert bases(ledger) == {
+        ("accuracy", 1): ("engine", ENGINE.name, NODES, "fixed"),
+        ("accuracy", 2): ("lichess", None, None, None),
+        ("largest_swing", 1): ("engine", ENGINE.name, NODES, "fixed"),
+    }
+
+
+def test_a_later_pass_of_another_engine_shows_its_scores_and_each_result_names_its_own_engine(
+    ledger: Ledger,
+) -> None:
+    other = ENGINE.model_copy(update={"name": "Stockfish 18"})
+    with Analyst(ledger.api, [ACCURACY]) as analyst:
+        analyst.finish(analyst.claim("game0001"))
+    with Analyst(ledger.api, [ACCURACY, SWING]) as later:
+        claim = later.claim("game0001")
+        later.client.store_evaluations(
+            other, [evaluation(key, 30, clock) for key, clock in zip(KEYS, CLOCKS, strict=True)]
+        )
+        later.client.post_results(
+            claim.id, later.results(claim, engine=other, nodes=5 * NODES, mode=BudgetMode.ADAPTIVE)
+        )
+    shown = ledger.api.reader.get("/v1/games/game0001").json()
+    assert (shown["details"]["engine"]["name"], shown["details"]["nodes"]) == (other.name, 5 * NODES)
+    assert [move["score"]["cp"] for move in shown["moves"]] == [30] * 4
+    assert bases(ledger) == {
+        ("accuracy", 1): ("engine", ENGINE.name, NODES, "fixed"),
+        ("largest_swing", 1): ("engine", other.name, 5 * NODES, "adaptive"),
+    }
+
+
+def test_a_later_pass_by_the_engine_takes_the_place_of_lichess(ledger: Ledger) -> None:
+    with Analyst(ledger.api, [ACCURACY]) as analyst:
+        claim = analyst.claim("game0001")
+        analyst.client.post_results(claim.id, analyst.results(claim, **OF_LICHESS))
+    with Analyst(ledger.api, [ACCURACY, SWING]) as later:
+        later.finish(later.claim("game0001"))
+    details = ledger.api.reader.get("/v1/games/game0001").json()["details"]
+    assert (details["source"], details["nodes"]) == ("engine", NODES)
 
 
 def test_a_checkmate_is_shown_though_nobody_searched_it(ledger: Ledger) -> None:
