@@ -286,8 +286,9 @@ async def put_results(
 ) -> None:
     """Store results and errors, one row a plugin and version; no error ever replaces a result.
 
-    `engine_id` is that of the engine in `basis`.
+    `engine_id` is that of the engine in `basis`, None where the plugins had none of its evaluations.
     """
+    had_none = not basis.of_engine and not basis.of_lichess
     for item in sorted(results, key=lambda item: (item.plugin.name, item.plugin.version)):
         statement = insert(PluginResult).values(
             game_id=game_id,
@@ -296,8 +297,8 @@ async def put_results(
             result=item.result,
             error=item.error,
             engine_id=engine_id,
-            budget_nodes=basis.nodes,
-            mode=basis.mode,
+            budget_nodes=0 if had_none else basis.nodes,
+            mode=None if had_none else basis.mode,
         )
         new = statement.excluded
         await session.execute(

@@ -18,6 +18,7 @@ from app.contract.analyses import (
     AnalysisState,
     PendingRequest,
     PluginId,
+    Provenance,
 )
 from app.contract.games import Clock, LichessEvaluation
 from app.db.models import Game, GameAnalysis
@@ -148,7 +149,7 @@ async def store_results(
         return analysis.state
     _take_up(analysis, results.fence)
     basis = results.provenance
-    engine_id = None if basis.engine is None else await positions.engine_id(session, basis.engine)
+    engine_id = await _engine_id(session, basis)
     await repository.put_results(session, game.id, results.results, basis, engine_id)
     _set(
         analysis,
@@ -156,9 +157,8 @@ async def store_results(
         searched_nodes=basis.searched_nodes,
     )
     # What the engine found last is shown with the game. Lichess's evaluations take no engine's place, and
-    # a pass of plugins that need none says nothing about those that the game has.
-    of_lichess = basis.engine is None and analysis.engine_id is None
-    if basis.position_nodes or of_lichess or analysis.source is None:
+    # a pass of plugins that had none says nothing about those that the game has.
+    if basis.of_engine or (basis.of_lichess and analysis.engine_id is None):
         _set(
             analysis,
             source=basis.source,
@@ -178,6 +178,12 @@ async def store_results(
         _set(analysis, error_code=None, error=None, not_before=None)
     analysis.lease_until = None
     return analysis.state
+
+
+async def _engine_id(session: AsyncSession, basis: Provenance) -> int | None:
+    if basis.engine is None or not basis.of_engine:
+        return None
+    return await positions.engine_id(session, basis.engine)
 
 
 async def store_failure(

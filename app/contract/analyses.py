@@ -164,6 +164,16 @@ class Provenance(WireModel):
     searched_nodes: PositiveBigInt
     """Nodes that they took."""
 
+    @property
+    def of_lichess(self) -> bool:
+        """Whether the plugins had Lichess's evaluations."""
+        return self.source is EvaluationSource.LICHESS
+
+    @property
+    def of_engine(self) -> bool:
+        """Whether the plugins had an engine's evaluations, rather than none."""
+        return bool(self.position_nodes)
+
     @model_validator(mode="after")
     def _engine_or_lichess(self) -> Self:
         of_engine = self.source is EvaluationSource.ENGINE

@@ -352,7 +352,8 @@ class PluginResult(Base):
     error: Mapped[str | None] = mapped_column(Text)
     engine_id: Mapped[int | None] = mapped_column(ForeignKey("engines.id"))
     budget_nodes: Mapped[int | None] = mapped_column(BigInteger)
-    """As of an analysis: the reference. Both None where the evaluations are Lichess's."""
+    """As of an analysis: the reference. Both None where the evaluations are Lichess's; 0, and no engine,
+    where the plugin had none: in a game without moves, or where no plugin of the pass needed any."""
     mode: Mapped[BudgetMode | None] = mapped_column(text_enum(BudgetMode))
     """None where engine_id is, and where a release stored the result that did not tell."""
     computed_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=_NOW)

@@ -73,11 +73,17 @@ async def _result(session: AsyncSession, row: PluginResult) -> views.PluginResul
         result=row.result,
         error=row.error,
         engine=await _engine(session, row.engine_id),
-        source=EvaluationSource.LICHESS if row.engine_id is None else EvaluationSource.ENGINE,
+        source=_source(row),
         nodes=row.budget_nodes,
         mode=row.mode,
         computed_at=row.computed_at,
     )
+
+
+def _source(row: PluginResult) -> EvaluationSource | None:
+    if row.engine_id is not None:
+        return EvaluationSource.ENGINE
+    return EvaluationSource.LICHESS if row.budget_nodes is None else None
 
 
 async def _analysis(session: AsyncSession, analysis: GameAnalysis) -> views.AnalysisView:

@@ -56,16 +56,12 @@ class PluginResultView(BaseModel):
     version: int
     result: dict[str, Any] | None
     error: str | None
-    engine: EngineIdentity | None = Field(description="Whose evaluations it rests on; null for Lichess's.")
-    source: EvaluationSource = Field(
-        description="The engine's or Lichess's; the next result's may be others."
-    )
+    engine: EngineIdentity | None = Field(description="Whose evaluations it rests on, where an engine's.")
+    source: EvaluationSource | None = Field(description="null where the plugin had no evaluations.")
     nodes: int | None = Field(
-        description="Budget of a position where it matters, in nodes; null for Lichess's evaluations."
+        description="Budget of a position where it matters; 0 without evaluations, null for Lichess's."
     )
-    mode: BudgetMode | None = Field(
-        description="As in `details`; null for Lichess's evaluations, and in results of older releases."
-    )
+    mode: BudgetMode | None = Field(description="As in `details`; unknown of results of older releases.")
     computed_at: datetime
 
 
@@ -80,7 +76,7 @@ class AnalysisView(BaseModel):
         description="Whose scores the moves show: that searched the game last. Each result names its own."
     )
     source: EvaluationSource | None = Field(
-        description="lichess where no engine ever searched the game, only Lichess's evaluations were used."
+        description="lichess where only Lichess's evaluations were used; null where none were, or not yet."
     )
     nodes: int | None = Field(description="Budget of a position where it matters, in nodes.")
     mode: BudgetMode | None = Field(description="adaptive: less than `nodes` where nothing is at stake.")

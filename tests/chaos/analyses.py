@@ -299,7 +299,8 @@ class Bench:
         results = self.system.rows(
             """SELECT (to_jsonb(r) - '{engine_id,game_id,computed_at}'::text[]
                        || jsonb_build_object('engine', to_jsonb(n) - 'id', 'game', source_id))::text
-               FROM plugin_results r JOIN engines n ON n.id = r.engine_id JOIN games g ON g.id = r.game_id"""
+               FROM plugin_results r LEFT JOIN engines n ON n.id = r.engine_id
+               JOIN games g ON g.id = r.game_id"""
         )
         return sorted(row for (row,) in evaluations), sorted(row for (row,) in results)
 

@@ -124,15 +124,22 @@ def test_every_plugin_has_a_result_for_each_analysed_game(analysed: Analysed) ->
             continue
         results = {item["plugin"]: item for item in shown["results"]}
         assert {(item["plugin"], item["version"]) for item in results.values()} == installed
-        assert {(item["error"], item["nodes"]) for item in results.values()} == {(None, NODES)}
-        swing = results["largest_swing"]["result"]["swing"]
         sans = game["moves"].split()
+        # A game without moves has no evaluations that anything could rest on.
+        basis = ("engine", NODES) if sans else (None, 0)
+        assert {(item["error"], item["source"], item["nodes"]) for item in results.values()} == {
+            (None, *basis)
+        }
+        swing = results["largest_swing"]["result"]["swing"]
         assert (swing is None) == (not sans)
         if swing is not None:
             assert sans[swing["ply"] - 1].rstrip("+#") == swing["san"].rstrip("+#")
         engine = shown["details"]["engine"]
-        assert engine["name"].startswith("Stockfish ")
-        assert engine["net"].startswith("nn-")
+        assert {json.dumps(item["engine"]) for item in results.values()} == {json.dumps(engine)}
+        assert (engine is None) == (not sans)
+        if engine is not None:
+            assert engine["name"].startswith("Stockfish ")
+            assert engine["net"].startswith("nn-")
 
 
 def test_a_game_that_a_user_asks_for_goes_before_the_rest(analysed: Analysed) -> None:

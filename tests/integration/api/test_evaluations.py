@@ -159,6 +159,25 @@ def test_a_pass_that_needs_no_evaluations_leaves_those_of_the_game_in_place(ledg
     game = ledger.api.reader.get("/v1/games/game0001").json()
     assert game["details"]["nodes"] == NODES
     assert [move["score"]["cp"] for move in game["moves"]] == [10] * 4
+    assert bases(ledger) == {
+        ("accuracy", 1): ("engine", ENGINE.name, NODES, "fixed"),
+        ("largest_swing", 1): NOTHING,
+    }
+
+
+def test_a_game_whose_plugins_had_no_evaluations_names_none(ledger: Ledger) -> None:
+    with Analyst(ledger.api) as analyst:
+        claim = analyst.claim("game0001")
+        analyst.client.post_results(claim.id, analyst.results(claim, position_nodes=[]))
+    assert bases(ledger) == {("accuracy", 1): NOTHING}
+    details = ledger.api.reader.get("/v1/games/game0001").json()["details"]
+    assert (details["state"], details["engine"], details["source"], details["nodes"], details["mode"]) == (
+        *("done", None, None, None, None),
+    )
+    with Analyst(ledger.api, [SWING]) as later:
+        claim = later.claim("game0001")
+        later.client.post_results(claim.id, later.results(claim, **OF_LICHESS))
+    assert bases(ledger)["largest_swing", 1] == ("lichess", None, None, None)
 
 
 def test_results_by_lichess_name_no_engine_and_no_nodes(ledger: Ledger) -> None:
@@ -181,6 +200,9 @@ OF_LICHESS: Final[dict[str, Any]] = {
     "mode": None,
     "position_nodes": [],
 }
+
+
+NOTHING: Final = (None, None, 0, None)
 
 
 def bases(ledger: Ledger) -> dict[tuple[str, int], tuple[object, ...]]:
