@@ -273,7 +273,8 @@ _LIMITS = httpx.Limits(max_connections=2, max_keepalive_connections=2, keepalive
 
 def _parsed(response: httpx.Response, answer: type[ModelT]) -> ModelT:
     try:
-        return answer.model_validate_json(response.content)
+        # A worker on another host may be a release behind the API, and what is new to it no use to it.
+        return answer.model_validate_json(response.content, extra="ignore")
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -11,7 +11,10 @@ BIGINT_MIN = -(2**63)
 
 
 class WireModel(BaseModel):
-    """Base of all messages: unknown fields are refused, values never change after validation."""
+    """Base of all messages: unknown fields are refused, values never change after validation.
+
+    In an answer, unknown fields are passed over (workers/api_client.py): the API may be a release ahead.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

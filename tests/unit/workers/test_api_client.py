@@ -240,7 +240,32 @@ def test_a_refusal_that_is_no_problem_document_is_still_a_problem(body: bytes) -
     assert caught.value.detail
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"players":[1]}', b'{"players":[],"extra":1}'])
+def test_what_a_newer_api_adds_to_an_answer_is_passed_over() -> None:
+    added = {"added": 1}
+    evaluation = {"position_key": 1, "halfmove_clock": 0, "budget_nodes": 9, "depth": 1, "nodes": 9, "pv": []}
+    answer = {
+        "id": "abcdefgh",
+        "fence": 7,
+        "lease_seconds": 120,
+        "attempt": 1,
+        "variant": "standard",
+        "initial_fen": None,
+        "status": "resign",
+        "winner": "white",
+        "uci": [],
+        "clocks_cs": None,
+        "lichess_evaluations": None,
+        "plugins": [{"name": "accuracy", "version": 1} | added],
+        "evaluations": [evaluation | {"score": {"cp": 1, "mate": None} | added} | added],
+    }
+    request = analyses.AnalysisClaimRequest(worker="w", plugins=[], engine=ENGINE, min_nodes=1)
+    claim = Server(ok(answer | added)).client().claim_analysis("abcdefgh", request)
+    assert (claim.fence, claim.plugins) == (7, [analyses.PluginId(name="accuracy", version=1)])
+    assert claim.evaluations[0].score.cp == 1
+    assert "added" not in claim.model_dump_json()
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"players":[1]}', b'{"added":1}'])
 def test_an_answer_outside_the_contract_is_an_error(body: bytes) -> None:
     with pytest.raises(InvalidAnswer, match="/v1/ingestion/due"):
         Server(httpx.Response(200, content=body)).client().due_players(1)
