@@ -39,7 +39,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.contract.analyses import EarlierGames
 from app.contract.games import Clock, Color, LichessEvaluation
-from app.contract.positions import Score
+from app.contract.positions import Score, exact_score
 
 __all__ = [
     "API_VERSION",
@@ -194,6 +194,19 @@ class AnalysedGame:
         if ply % 2 == 1:
             return first
         return Color.BLACK if first is Color.WHITE else Color.WHITE
+
+    @cached_property
+    def best_moves_known(self) -> bool:
+        """Whether the engine's move is known in every position in which a move was played.
+
+        Not so where the evaluations are Lichess's: they name a move only where a worse one was played, so
+        that counting matches over them says nothing. False without evaluations, too.
+        """
+        # Where nobody can mate any more nothing is searched, and no move is better than another.
+        return bool(self.evaluations) and all(
+            evaluation.pv or exact_score(board) is not None
+            for board, evaluation in zip(self.boards(), self.evaluations[: self.plies], strict=False)
+        )
 
     @cached_property
     def moves(self) -> tuple[chess.Move, ...]:

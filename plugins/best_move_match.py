@@ -4,6 +4,9 @@ A match says little where every move is as good, or where only one can be played
 against two measures: *luck*, the chance of hitting the move blindly, one in the number of legal moves; and
 *hardness*, the Win% that the second best move would lose. Hardness takes a search for two lines, which is
 wished for at an even sample of each side's decisions.
+
+Lichess's own evaluations name a move only where a worse one was played: with them there are no decisions,
+since all would be misses.
 """
 
 import math
@@ -48,7 +51,7 @@ class SideMatch(PluginOutput):
 
     all: Matches
     """Of every decision: a move from ply `FIRST_PLY` on, with at least two legal moves and no recapture, in
-    a position that is not decided (10 to 90 Win%)."""
+    a position that is not decided (10 to 90 Win%). None at all where the evaluations are Lichess's."""
     sampled: Matches
     """Of those decisions whose hardness is known."""
     hard: Matches
@@ -77,7 +80,7 @@ class BestMoveMatch(Plugin[BestMoveMatchResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "best_move_match"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Best move match"
     description: ClassVar[str] = (
         "How often the engine's move was played where there was something to decide, against blind luck and "
@@ -103,6 +106,8 @@ class BestMoveMatch(Plugin[BestMoveMatchResult]):
 
 
 def _decisions(game: AnalysedGame) -> list[_Decision]:
+    if not game.best_moves_known:
+        return []
     moves = rated_moves(game)
     found = []
     low, high = OPEN_PERCENT

@@ -62,6 +62,7 @@ def odd_games(*, evaluated: bool = True) -> Iterator[tuple[str, AnalysedGame]]:
         replace(base, lichess_evaluations=tuple(LichessEvaluation() for _ in base.uci)),
     )
     yield "with Lichess's evaluations in place of an engine's", replace(base, evaluations=_bare(base))
+    yield "with Lichess's lines where a move was worse", replace(base, evaluations=_of_misplayed(base))
     yield "with several lines", replace(base, evaluations=tuple(_with_lines(base)))
     yield "that both players know", replace(base, earlier_games=_earlier(base, 25))
     yield "that both players play first", replace(base, earlier_games=_earlier(base, 0))
@@ -124,6 +125,15 @@ def _with_lines(game: AnalysedGame) -> Iterator[PositionEvaluation]:
 
 def _bare(game: AnalysedGame) -> tuple[PositionEvaluation, ...]:
     return tuple(replace(item, depth=0, nodes=0, budget_nodes=0, pv=()) for item in game.evaluations)
+
+
+def _of_misplayed(game: AnalysedGame) -> tuple[PositionEvaluation, ...]:
+    """Return evaluations as Lichess's are: a line only where another move was played."""
+    lines = [
+        item.pv if item.pv[:1] != (uci,) else ()
+        for item, uci in zip(game.evaluations, game.uci, strict=False)
+    ]
+    return tuple(replace(item, pv=line) for item, line in zip(_bare(game), [*lines, ()], strict=True))
 
 
 def _of_lichess(game: AnalysedGame) -> tuple[LichessEvaluation, ...]:

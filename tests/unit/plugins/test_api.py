@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.contract.games import Color
+from app.contract.positions import Score
 from plugins import api
-from plugins.api import AnalysedGame, PluginOutput
+from plugins.api import AnalysedGame, PluginOutput, PositionEvaluation
 
 BLACK_STARTS = "4k3/4p3/8/8/8/8/4P3/4K3 b - - 0 1"
 
@@ -48,6 +49,19 @@ def test_moves_are_named_in_san() -> None:
     assert game("e2e4", "e7e5", "g1f3").san(3) == "Nf3"
     chess960 = game("b1f1", variant="chess960", initial_fen="1k6/8/8/8/8/8/8/1K3R2 w F - 0 1")
     assert chess960.san(1) == "O-O"
+
+
+def test_best_moves_are_known_only_where_each_position_with_a_choice_has_one() -> None:
+    def known(*lines: tuple[str, ...], fen: str | None = None) -> bool:
+        evaluations = tuple(PositionEvaluation(score=Score(cp=0), depth=1, nodes=1, pv=pv) for pv in lines)
+        uci, variant = (("e2e4",), "standard") if fen is None else (("e1e2",), "fromPosition")
+        played = game(*uci, variant=variant, initial_fen=fen)
+        return dataclasses.replace(played, evaluations=evaluations).best_moves_known
+
+    assert known(("e2e4",), ())
+    assert not known((), ("e7e5",))
+    assert not known()
+    assert known((), (), fen="4k3/8/8/8/8/8/8/4K3 w - - 0 1")
 
 
 def test_a_game_does_not_change() -> None:

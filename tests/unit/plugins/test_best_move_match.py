@@ -29,6 +29,15 @@ def with_lines(played: AnalysedGame, lines: Mapping[int, tuple[Line, ...]]) -> A
     return dataclasses.replace(played, evaluations=tuple(evaluations))
 
 
+def with_best_moves(played: AnalysedGame) -> AnalysedGame:
+    """Name a best move in every position, the first legal one where none is known."""
+    evaluations = [
+        dataclasses.replace(item, pv=item.pv or tuple(move.uci() for move in board.legal_moves)[:1])
+        for item, board in zip(played.evaluations, played.boards(), strict=True)
+    ]
+    return dataclasses.replace(played, evaluations=tuple(evaluations))
+
+
 def test_matches_are_set_against_blind_choice() -> None:
     result = BestMoveMatch().analyse(quiet(best={8: "f1e2", 10: "e1g1"}))
     white = result.white.all
@@ -101,9 +110,34 @@ def test_a_game_without_moves_has_no_decisions() -> None:
     assert (result.white.all.decisions, result.white.all.sigmas) == (0, None)
 
 
+def test_where_better_moves_are_known_of_misplayed_ones_alone_nothing_is_said() -> None:
+    played = quiet(best={8: "f1e2", 10: "e1g1"})
+    lines = [item.pv if ply not in (8, 10) else () for ply, item in enumerate(played.evaluations)]
+    evaluations = [
+        dataclasses.replace(item, pv=line) for item, line in zip(played.evaluations, lines, strict=True)
+    ]
+    of_lichess = dataclasses.replace(played, evaluations=tuple(evaluations))
+    assert BestMoveMatch().analyse(played).white.all.decisions == 9
+    assert BestMoveMatch().wishes(of_lichess) == {}
+    result = BestMoveMatch().analyse(of_lichess)
+    for side in (result.white, result.black):
+        assert (side.all.decisions, side.all.matches, side.all.sigmas) == (0, 0, None)
+        assert (side.sampled.decisions, side.weighted_rate, side.mean_hardness) == (0, None, None)
+
+
+@needs_data
+def test_a_game_with_lichesss_evaluations_has_no_decisions() -> None:
+    for played in real_games(50):
+        result = BestMoveMatch().analyse(played)
+        assert result.white.all.decisions == result.black.all.decisions == 0
+
+
 @needs_data
 def test_wishes_of_real_games_are_bounded_and_the_same_each_time() -> None:
-    for played in real_games(50):
+    wished = 0
+    for played in map(with_best_moves, real_games(50)):
         wishes = BestMoveMatch().wishes(played)
         assert len(wishes) <= 2 * SAMPLE
         assert wishes == BestMoveMatch().wishes(dataclasses.replace(played))
+        wished += len(wishes)
+    assert wished > 500
