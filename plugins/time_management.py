@@ -1,7 +1,9 @@
 """How did each side use its time, and what did its moves lose meanwhile?
 
 Times are Lichess's: the first move of each side counts as none (lila @ 37b6e72, `Game.moveTimes`), the last
-recorded clock had no increment added, and a side that went berserk gets none.
+recorded clock had no increment added, and a side that went berserk gets none. Clocks of 10 s and more are
+stored without their last three bits and read back as the middle of what they may have been
+(lichess-org/compression @ 217b1c3, `LowBitTruncator`): 9,000 centiseconds come as 9,003.
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,9 @@ LONGEST = 3
 """Longest thinks that a result names."""
 LONG, QUICK = 2.0, 0.5
 """A move is long from twice the side's mean time on, and quick up to half of it."""
+_BERSERK_OFF_CS = 100
+"""How far from half of the initial time a first clock may be for berserk: PGN has whole seconds. No
+farther: one real game in a thousand, no tournament's, begins with 59 % of the time on a clock."""
 
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -62,7 +67,9 @@ class SideTime(PluginOutput):
     """One side's use of its time, over the moves whose time is known: all but its first."""
 
     berserk: bool
-    """Whether it gave up half of its time at the start, as the first clock shows."""
+    """Whether it gave up half of its time at the start, as the first clock shows. Not seen where the initial
+    time is less than 40 increments: then berserk takes the increment alone (scalachess
+    `Clock.Config.berserkPenalty`)."""
     all: MovesInTime
     by_pace: dict[Pace, MovesInTime]
     """The same moves by their time, compared with this side's mean."""
@@ -98,7 +105,7 @@ class TimeManagement(Plugin[TimeManagementResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "time_management"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Time management"
     description: ClassVar[str] = (
         "Time per move against the Win% that the moves lost: quick, usual and long thinks, and what happened "
@@ -128,7 +135,8 @@ def trouble_seconds(clock: Clock) -> int:
 
 def berserk(clock: Clock, first_cs: int) -> bool:
     """Tell from a side's first clock, in centiseconds, whether it halved its time at the start."""
-    return clock.initial_seconds > 0 and first_cs * 2 <= clock.initial_seconds * 100
+    half_cs = clock.initial_seconds * 50
+    return half_cs > 0 and abs(first_cs - half_cs) <= _BERSERK_OFF_CS
 
 
 def _timed(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.contract.games import Clock
-from plugins.time_management import Pace, TimeManagement, trouble_seconds
+from plugins.time_management import Pace, TimeManagement, berserk, trouble_seconds
 from tests.unit.plugins.games import BLACK_STARTS, fools_mate, game, needs_data, real_clocks
 
 QUIET = ("e2e4", "e7e5", "g1f3", "b8c6", "f1b5", "a7a6", "b5a4", "g8f6")
@@ -50,6 +50,38 @@ def test_what_happens_in_time_trouble_is_counted_apart() -> None:
     assert white.trouble_since_ply == 5
     assert (white.in_trouble.moves, white.in_trouble.blunders) == (2, 1)
     assert white.lowest_seconds == 10
+
+
+@pytest.mark.parametrize(
+    ("initial", "first_cs", "expected"),
+    [
+        (180, 9_000, True),
+        (180, 9_003, True),  # as Lichess stores clocks
+        (180, 18_000, False),
+        (180, 18_003, False),
+        (180, 18_200, False),
+        (15, 750, True),
+        (15, 800, True),
+        (15, 1_500, False),
+        (600, 30_003, True),
+        (180, 10_600, False),  # seen in a rated game that was no tournament's
+        (180, 2_000, False),
+        (0, 0, False),
+    ],
+)
+def test_berserk_is_half_of_the_initial_time_on_the_first_clock(
+    initial: int, first_cs: int, expected: bool
+) -> None:
+    assert berserk(Clock(initial_seconds=initial, increment_seconds=2), first_cs) is expected
+
+
+def test_berserk_is_seen_in_clocks_as_lichess_stores_them() -> None:
+    clocks = (9_003, 18_003, 8_507, 18_107, 8_003, 18_203, 7_507, 18_203)
+    result = TimeManagement().analyse(game(QUIET, [0] * 9, clock=BLITZ, clocks_cs=clocks))
+    assert result.white is not None
+    assert result.black is not None
+    assert (result.white.berserk, result.black.berserk) == (True, False)
+    assert result.white.all.mean_seconds == pytest.approx(5, abs=0.1)
 
 
 def test_who_goes_berserk_has_half_the_time_and_no_increment() -> None:
