@@ -14,7 +14,9 @@ Words in capitals are meant as in RFC 2119.
   the new version; nothing is searched again where the stored evaluations suffice.
 - `analyse` SHALL be a pure function of the game: same game, same result. It SHALL NOT read the clock, draw
   random numbers, open files or sockets, start threads, processes or engines, or keep state between games.
-- `analyse` SHALL return an instance of `result_type`, whose JSON SHALL NOT exceed `MAX_RESULT_BYTES`.
+- `analyse` SHALL return an instance of `result_type`, whose JSON SHALL NOT exceed `MAX_RESULT_BYTES`, nor be
+  nested deeper than `MAX_RESULT_DEPTH`. The results that a pass adds to a game are sent together: where they
+  exceed `MAX_RESULTS_BYTES`, those that go beyond, in the order of names, fail and may be tried again.
 - `analyse` SHALL cope with a game without moves, with one that ends at any ply, and with missing clocks
   and missing evaluations of Lichess. It MAY raise any exception: that is stored as the plugin's error for
   this game, and neither harms other plugins nor other games.
@@ -44,7 +46,9 @@ from app.contract.positions import Score, exact_score
 __all__ = [
     "API_VERSION",
     "MAX_LINES",
+    "MAX_RESULTS_BYTES",
     "MAX_RESULT_BYTES",
+    "MAX_RESULT_DEPTH",
     "AnalysedGame",
     "Division",
     "EarlierGames",
@@ -62,6 +66,10 @@ API_VERSION = 1
 """The version of this contract; a plugin declares the one that it was written for."""
 MAX_RESULT_BYTES = 1_000_000
 """Longest result, as compact JSON in UTF-8."""
+MAX_RESULT_DEPTH = 100
+"""Deepest nesting of objects and lists in a result, itself counted. Readers of JSON give up at about 200."""
+MAX_RESULTS_BYTES = 6_000_000
+"""Longest results of all plugins in one pass over a game: with errors and provenance they fit one request."""
 MAX_LINES = 5
 """Most lines that a plugin can ask for at a position."""
 

@@ -11,6 +11,7 @@ from plugins.api import (
     API_VERSION,
     MAX_LINES,
     MAX_RESULT_BYTES,
+    MAX_RESULT_DEPTH,
     AnalysedGame,
     Needs,
     Plugin,
@@ -56,6 +57,8 @@ def stored_form(plugin: AnyPlugin, output: Any) -> dict[str, Any]:
         raise BrokenContract(f"the result is no JSON: {error}") from error
     if size > MAX_RESULT_BYTES:
         raise BrokenContract(f"the result takes {size} bytes, the limit is {MAX_RESULT_BYTES}")
+    if (depth := _depth(document)) > MAX_RESULT_DEPTH:
+        raise BrokenContract(f"the result is nested {depth} deep, the limit is {MAX_RESULT_DEPTH}")
     return document
 
 
@@ -79,6 +82,13 @@ def _document(output: PluginOutput) -> dict[str, Any]:
         first = error.errors(include_input=False, include_url=False)[0]
         raise BrokenContract(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     return checked.model_dump(mode="json")
+
+
+def _depth(value: Any) -> int:
+    # What pydantic could dump is never so deep that Python could not follow.
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _is_text(value: Any) -> bool:

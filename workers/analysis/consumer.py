@@ -29,7 +29,7 @@ from workers.analysis.evaluator import GameSearch, analysed_game, replay
 from workers.analysis.lease import Lease, OutOfTime, WorkerStopping
 from workers.analysis.lichess_evaluations import lichess_evaluations
 from workers.analysis.plugin_registry import PluginRegistry
-from workers.analysis.plugin_runner import PluginFailed, ask_wishes, run_plugin
+from workers.analysis.plugin_runner import PluginFailed, ask_wishes, run_plugin, sendable
 from workers.analysis.position import InvalidPosition
 from workers.analysis.workbench import Workbench
 from workers.api_client import (
@@ -123,7 +123,7 @@ class Analyst:
             lambda: self.client.renew_lease(claim.id, LeaseRenewal(fence=claim.fence)),
         )
         basis = self._basis(claim, engine, lease)
-        results = [self._result(plugin, basis, lease) for plugin in claim.plugins]
+        results = sendable(self._result(plugin, basis, lease) for plugin in claim.plugins)
         outcome = self.client.post_results(
             claim.id, AnalysisResults(fence=claim.fence, provenance=basis.provenance, results=results)
         )

@@ -8,13 +8,13 @@ import contextlib
 import io
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import structlog
 
 from app.contract.analyses import PluginId, PluginResult
-from plugins.api import AnalysedGame, Wish
+from plugins.api import MAX_RESULTS_BYTES, AnalysedGame, Wish
 from plugins.contract import AnyPlugin, BrokenContract, fulfillable, stored_form
 from plugins.time_limit import TIME_LIMIT_SECONDS, PluginTimeout, time_limit
 
@@ -43,6 +43,26 @@ def run_plugin(
         )
     except PluginFailed as failure:
         return PluginResult(plugin=identity, error=str(failure))
+
+
+def sendable(results: Iterable[PluginResult]) -> list[PluginResult]:
+    """Return the results of one game, each that goes beyond what can be sent together replaced by an error.
+
+    The next attempt at the game runs only those, so they can have their turn.
+    """
+    found, left = [], MAX_RESULTS_BYTES
+    for result in results:
+        size = len(result.model_dump_json().encode())
+        if result.result is not None and size > left:
+            error = f"the results before this one leave {left} bytes of {MAX_RESULTS_BYTES}, it takes {size}"
+            _LOG.warning(
+                "plugin_failed", plugin=result.plugin.name, version=result.plugin.version, error=error
+            )
+            found.append(PluginResult(plugin=result.plugin, error=error))
+            continue
+        left -= size if result.result is not None else 0
+        found.append(result)
+    return found
 
 
 def ask_wishes(

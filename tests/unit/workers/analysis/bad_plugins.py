@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, ClassVar, NoReturn
 
-from plugins.api import AnalysedGame, Needs, Plugin, PluginOutput
+from plugins.api import MAX_RESULT_DEPTH, AnalysedGame, Needs, Plugin, PluginOutput
 
 
 class Verdict(PluginOutput):
@@ -145,6 +145,34 @@ class Huge(Good):
     def analyse(self, game: AnalysedGame) -> Verdict:
         """Return a hundred megabytes."""
         return Verdict(value=game.plies, text="x" * 100_000_000)
+
+
+class Nest(PluginOutput):
+    """A result that can be of any depth."""
+
+    value: Any
+
+
+class Deep(Good):
+    """Returns what pydantic can dump, but nobody can put into a message."""
+
+    name: ClassVar[str] = "deep"
+    result_type: ClassVar[type[PluginOutput]] = Nest
+    lists: ClassVar[int] = 254
+
+    def analyse(self, game: AnalysedGame) -> Any:
+        """Nest lists."""
+        value: Any = game.plies
+        for _ in range(self.lists):
+            value = [value]
+        return Nest(value=value)
+
+
+class Shallower(Deep):
+    """Goes as deep as it may."""
+
+    name: ClassVar[str] = "shallower"
+    lists: ClassVar[int] = MAX_RESULT_DEPTH - 1
 
 
 class Loops(Good):

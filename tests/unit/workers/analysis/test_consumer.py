@@ -1,5 +1,6 @@
 """Does every game that is claimed end in exactly one report, whatever goes wrong?"""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -220,6 +221,35 @@ def test_a_bad_plugin_leaves_the_others_their_results(workbench: Callable[[], Wo
     assert good["result"] is not None
     assert missing["error"] == "not installed on this worker"
     assert "LookupError" in throws["error"]
+
+
+def test_a_result_that_no_message_can_hold_costs_only_itself(workbench: Callable[[], Workbench]) -> None:
+    api = claimed(plugins=[{"name": name, "version": 1} for name in ("deep", "good")])
+    assert analyst(api, workbench(), bad.Deep, bad.Good).analyze("abcdefgh") is AnalysisState.DONE
+    deep, good = api.bodies("results")[0]["results"]
+    assert "nested 255 deep" in deep["error"]
+    assert good["result"] is not None
+
+
+def test_results_that_no_request_can_hold_fail_the_plugin_that_goes_beyond(
+    workbench: Callable[[], Workbench],
+) -> None:
+    def large(number: int) -> type[bad.Good]:
+        def analyse(_self: bad.Good, _game: AnalysedGame) -> bad.Verdict:
+            return bad.Verdict(value=number, text="x" * 990_000)
+
+        return type("Large", (bad.Good,), {"name": f"large{number}", "analyse": analyse})
+
+    kinds = [large(number) for number in range(9)]
+    api = claimed(plugins=[{"name": kind.name, "version": 1} for kind in kinds])
+    analyst(api, workbench(), *kinds).analyze("abcdefgh")
+    [body] = api.bodies("results")
+    assert [item["plugin"]["name"] for item in body["results"] if item["error"]] == [
+        "large6",
+        "large7",
+        "large8",
+    ]
+    assert len(json.dumps(body)) < 8 * 2**20  # what the API takes
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import signal
 import pytest
 from structlog.testing import capture_logs
 
-from app.contract.analyses import PluginResult
+from app.contract.analyses import PluginId, PluginResult
 from plugins.api import AnalysedGame
 from tests.unit.workers.analysis import bad_plugins as bad
-from workers.analysis.plugin_runner import run_plugin
+from workers.analysis.plugin_runner import run_plugin, sendable
 
 GAME = AnalysedGame(
     id="abcdefgh", variant="standard", initial_fen=None, status="resign", winner=None, uci=("e2e4", "e7e5")
@@ -41,6 +41,7 @@ def test_a_good_result_is_stored_as_json() -> None:
         (bad.WrongType, "analyse() returned dict, declared is Verdict"),
         (bad.Nul, "NUL"),
         (bad.Huge, "the limit is 1000000"),
+        (bad.Deep, "BrokenContract: the result is nested 255 deep, the limit is 100"),
         (bad.Scribbles, "FrozenInstanceError"),
     ],
 )
@@ -50,6 +51,26 @@ def test_a_bad_plugin_ends_as_an_error_of_its_own(plugin: type[bad.Good], words:
     assert words in error_of(outcome)
     assert [entry["event"] for entry in logs] == ["plugin_failed"]
     assert run_plugin(bad.Good(), GAME).result is not None
+
+
+def test_the_deepest_result_that_is_allowed_is_read_back_from_its_message() -> None:
+    outcome = run_plugin(bad.Shallower(), GAME)
+    assert outcome.error is None
+    assert PluginResult.model_validate_json(outcome.model_dump_json()) == outcome
+
+
+def test_results_that_would_outgrow_one_message_fail_those_that_go_beyond() -> None:
+    def result(name: str, size: int) -> PluginResult:
+        return PluginResult(plugin=PluginId(name=name, version=1), result={"text": "é" * (size // 2)})
+
+    failed = PluginResult(plugin=PluginId(name="e", version=1), error="its own")
+    results = [result(*each) for each in (("a", 3_000_000), ("b", 2_900_000), ("c", 200_000), ("d", 50_000))]
+    with capture_logs() as logs:
+        a, b, c, d, e = sendable(iter([*results, failed]))
+    assert [a, b, d, e] == [results[0], results[1], results[3], failed]
+    assert (c.plugin, c.result) == (results[2].plugin, None)
+    assert "it takes 200" in (c.error or "")
+    assert [(entry["event"], entry["plugin"]) for entry in logs] == [("plugin_failed", "c")]
 
 
 def test_an_exception_is_stored_with_the_place_where_it_arose() -> None:
