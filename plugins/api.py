@@ -34,12 +34,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 import chess
 from pydantic import BaseModel, ConfigDict
 
-from app.contract.analyses import EarlierGames
 from app.contract.games import Clock, Color, LichessEvaluation
 from app.contract.positions import Score, exact_score
 
@@ -149,6 +149,19 @@ class Division:
     """First ply of the endgame; None where the game has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierGames:
+    """What one side of a game had played before it, with the same colour; see `app.contract.analyses`."""
+
+    games: int
+    """How many there are."""
+    reached: tuple[int, ...]
+    """Entry n: how many of them came to the position after ply n of this game in as many plies, by whichever
+    moves. Entry 0 is `games`; at most to ply `app.contract.analyses.EARLIER_PLIES`."""
+    complete: bool
+    """Whether all that the account played before this game had been fetched and stored."""
+
+
 @dataclass(frozen=True)
 class AnalysedGame:
     """A finished game and what is known of its positions. Immutable: all plugins see the same.
@@ -185,6 +198,10 @@ class AnalysedGame:
     earlier_games: Mapping[Color, EarlierGames] = field(default_factory=dict)
     """What each side had played before, with the same colour, as far as it is known: only of tracked
     accounts, and only in a pass with a plugin that needs it."""
+
+    def __post_init__(self) -> None:
+        """Keep the caller's mapping out of reach."""
+        object.__setattr__(self, "earlier_games", MappingProxyType(dict(self.earlier_games)))
 
     @property
     def plies(self) -> int:

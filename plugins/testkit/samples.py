@@ -141,5 +141,5 @@ def _of_lichess(game: AnalysedGame) -> tuple[LichessEvaluation, ...]:
 
 
 def _earlier(game: AnalysedGame, games: int) -> dict[Color, EarlierGames]:
-    reached = [max(0, games - 3 * ply) for ply in range(min(game.plies, EARLIER_PLIES) + 1)]
+    reached = tuple(max(0, games - 3 * ply) for ply in range(min(game.plies, EARLIER_PLIES) + 1))
     return {side: EarlierGames(games=games, reached=reached, complete=bool(games)) for side in Color}

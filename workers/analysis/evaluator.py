@@ -10,7 +10,16 @@ from app.contract.analyses import AnalysisClaim, BudgetMode
 from app.contract.borrowing import Searched, best_line, lenders
 from app.contract.games import ANALYSABLE_VARIANTS
 from app.contract.positions import MAX_LINE_PLIES, EngineIdentity, Evaluation, exact_score
-from plugins.api import AnalysedGame, Division, Line, PositionEvaluation, Wish, initial_board, side_to_move
+from plugins.api import (
+    AnalysedGame,
+    Division,
+    EarlierGames,
+    Line,
+    PositionEvaluation,
+    Wish,
+    initial_board,
+    side_to_move,
+)
 from workers.analysis.budget import Budget, Found, deepen, scan_nodes
 from workers.analysis.known import KnownEvaluations, Place
 from workers.analysis.position import InvalidPosition, searchable
@@ -198,7 +207,10 @@ def analysed_game(claim: AnalysisClaim) -> AnalysedGame:
         clock=claim.clock,
         days_per_turn=claim.days_per_turn,
         division=_division(claim),
-        earlier_games=claim.earlier_games,
+        earlier_games={
+            side: EarlierGames(item.games, tuple(item.reached), item.complete)
+            for side, item in claim.earlier_games.items()
+        },
     )
 
 

@@ -1,7 +1,8 @@
 """What happens when a plugin misbehaves?
 
 Nothing but its own error: whatever it raises, prints, returns or forks, the other plugins and the worker
-go on. What no Python code can end, an endless loop in C for one, ends with the task's hard time limit.
+go on. Each gets a copy of the game: what it does to that (python-chess's moves can be changed), no other
+sees. What no Python code can end, an endless loop in C for one, ends with the task's hard time limit.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import io
 import os
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -38,7 +40,7 @@ def run_plugin(
     try:
         return _guarded(
             plugin,
-            lambda: PluginResult(plugin=identity, result=stored_form(plugin, plugin.analyse(game))),
+            lambda: PluginResult(plugin=identity, result=stored_form(plugin, plugin.analyse(replace(game)))),
             time_limit_seconds,
         )
     except PluginFailed as failure:
@@ -69,7 +71,7 @@ def ask_wishes(
     plugin: AnyPlugin, game: AnalysedGame, *, time_limit_seconds: float = TIME_LIMIT_SECONDS
 ) -> dict[int, Wish]:
     """Return what a plugin wishes for, by ply; raises PluginFailed, and nothing that the plugin raised."""
-    return _guarded(plugin, lambda: fulfillable(plugin.wishes(game), game), time_limit_seconds)
+    return _guarded(plugin, lambda: fulfillable(plugin.wishes(replace(game)), game), time_limit_seconds)
 
 
 def _guarded(plugin: AnyPlugin, call: Callable[[], Answer], time_limit_seconds: float) -> Answer:

@@ -78,7 +78,7 @@ def fools_mate(best: Mapping[int, str] | None = None, **fields: Any) -> Analysed
 
 
 def earlier(*reached: int, complete: bool = True) -> EarlierGames:
-    return EarlierGames(games=reached[0] if reached else 0, reached=list(reached), complete=complete)
+    return EarlierGames(games=reached[0] if reached else 0, reached=reached, complete=complete)
 
 
 def exported(path: Path) -> Iterator[dict[str, Any]]:

@@ -143,6 +143,23 @@ def test_a_plugin_that_remembers_other_games_is_not_pure() -> None:
     assert problems(variant(analyse))
 
 
+def test_a_plugin_that_changes_what_the_next_one_sees_is_found() -> None:
+    def clears(game: AnalysedGame) -> Output:
+        game.earlier_games.clear()  # type: ignore[attr-defined]
+        return Output(value=0)
+
+    def pushes(game: AnalysedGame) -> Output:
+        for earlier in game.earlier_games.values():
+            earlier.reached.append(0)  # type: ignore[attr-defined]
+        return Output(value=0)
+
+    assert len(problems(variant(clears))) > 30
+    assert {problem.partition(":")[0] for problem in problems(variant(pushes))} == {
+        "result in a game that both players know",
+        "result in a game that both players play first",
+    }
+
+
 def test_a_result_that_changes_on_its_way_through_json_is_found() -> None:
     class Secretive(Output):
         def model_post_init(self, _: Any) -> None:

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, ClassVar, NoReturn
 
+import chess
+
 from plugins.api import MAX_RESULT_DEPTH, AnalysedGame, Needs, Plugin, PluginOutput
 
 
@@ -209,4 +211,40 @@ class Scribbles(Good):
     def analyse(self, game: AnalysedGame) -> Verdict:
         """Assign to a field."""
         game.uci = ()  # type: ignore[misc]
+        return super().analyse(game)
+
+
+class Clears(Good):
+    """Throws away what the next one needs."""
+
+    name: ClassVar[str] = "clears"
+
+    def analyse(self, game: AnalysedGame) -> Verdict:
+        """Clear a mapping."""
+        game.earlier_games.clear()  # type: ignore[attr-defined]
+        return super().analyse(game)
+
+
+class Rewrites(Good):
+    """Writes into what the next one reads."""
+
+    name: ClassVar[str] = "rewrites"
+
+    def analyse(self, game: AnalysedGame) -> Verdict:
+        """Assign to an entry."""
+        for earlier in game.earlier_games.values():
+            earlier.reached[0] = 0  # type: ignore[index]
+        return super().analyse(game)
+
+
+class Bends(Good):
+    """Changes what can be changed: python-chess's moves, and what hides behind a frozen dataclass."""
+
+    name: ClassVar[str] = "bends"
+
+    def analyse(self, game: AnalysedGame) -> Verdict:
+        """Bend the moves."""
+        for move in game.moves:
+            move.promotion = chess.QUEEN
+        vars(game)["earlier_games"] = {}
         return super().analyse(game)

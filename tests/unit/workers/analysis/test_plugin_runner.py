@@ -1,5 +1,6 @@
 """Does a bad plugin harm anything but its own result?"""
 
+import dataclasses
 import os
 import signal
 
@@ -7,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.contract.analyses import PluginId, PluginResult
-from plugins.api import AnalysedGame
+from app.contract.games import Color
+from plugins.api import AnalysedGame, EarlierGames
 from tests.unit.workers.analysis import bad_plugins as bad
 from workers.analysis.plugin_runner import run_plugin, sendable
 
@@ -51,6 +53,32 @@ def test_a_bad_plugin_ends_as_an_error_of_its_own(plugin: type[bad.Good], words:
     assert words in error_of(outcome)
     assert [entry["event"] for entry in logs] == ["plugin_failed"]
     assert run_plugin(bad.Good(), GAME).result is not None
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words"),
+    [
+        (bad.Clears, "AttributeError"),
+        (bad.Rewrites, "TypeError"),
+        (bad.Bends, None),
+        (bad.Scribbles, "Frozen"),
+    ],
+)
+def test_a_plugin_that_changes_the_game_harms_no_other(plugin: type[bad.Good], words: str | None) -> None:
+    earlier = {Color.WHITE: EarlierGames(games=3, reached=(3, 2, 0), complete=True)}
+    game = dataclasses.replace(GAME, earlier_games=earlier)
+    before = list(game.moves)
+    outcome = run_plugin(plugin(), game)
+    assert outcome.error is None if words is None else words in error_of(outcome)
+    assert game.earlier_games == {Color.WHITE: EarlierGames(games=3, reached=(3, 2, 0), complete=True)}
+    assert [move.uci() for move in before] == [move.uci() for move in game.moves] == list(GAME.uci)
+
+
+def test_a_mapping_that_a_game_was_made_of_is_not_the_games() -> None:
+    earlier = {Color.WHITE: EarlierGames(games=0, reached=(0,), complete=True)}
+    game = dataclasses.replace(GAME, earlier_games=earlier)
+    earlier.clear()
+    assert set(game.earlier_games) == {Color.WHITE}
 
 
 def test_the_deepest_result_that_is_allowed_is_read_back_from_its_message() -> None:
