@@ -12,6 +12,8 @@ from app.contract.wire import BigInt, PositiveBigInt, Text, WireModel
 # Castling moves are written differently in Chess960 (king takes rook), so the same diagram has
 # another evaluation line there: the two must not share a key.
 _CHESS960 = 0x9E3779B97F4A7C15
+# Polyglot has one right a side, here that of the outer rook of two: the inner one's is another.
+_INNER_ROOK = 0xD6E8FEB86659FD93
 
 Centipawns = Annotated[int, Field(ge=-100_000, le=100_000)]
 """Hundredths of a pawn, positive where White is better."""
@@ -48,8 +50,24 @@ def position_key(board: chess.Board) -> int:
     It covers placement, side to move, castling rights and a capturable en passant square, and
     neither the halfmove clock nor repetitions.
     """
-    key = chess.polyglot.zobrist_hash(board) ^ (_CHESS960 if board.chess960 else 0)
+    key = chess.polyglot.zobrist_hash(board)
+    if board.chess960:
+        key ^= _CHESS960 ^ (_inner_rooks_with_rights(board) * _INNER_ROOK) % 2**64
     return key - 2**64 if key >= 2**63 else key
+
+
+def _inner_rooks_with_rights(board: chess.Board) -> chess.Bitboard:
+    """Return the rooks that may castle although another of their side stands between them and the edge."""
+    rights = board.clean_castling_rights()
+    inner = chess.BB_EMPTY
+    for color, home in ((chess.WHITE, chess.BB_RANK_1), (chess.BLACK, chess.BB_RANK_8)):
+        king = board.king(color)
+        for rook in chess.scan_forward(rights & home):
+            left_of = chess.BB_SQUARES[rook] - 1
+            outside = ~left_of & ~chess.BB_SQUARES[rook] if king is not None and king < rook else left_of
+            if board.rooks & board.occupied_co[color] & home & outside:
+                inner |= chess.BB_SQUARES[rook]
+    return inner
 
 
 class Score(WireModel):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import chess
+import chess.polyglot
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +112,51 @@ def test_a_score_is_either_centipawns_or_a_mate(cp: int | None, mate: int | None
 def test_moves_and_keys_agree_in_length(san: int, uci: int, keys: int) -> None:
     moves = {"san": ["e4"] * san, "uci": ["e2e4"] * uci, "position_keys": [1] * keys}
     assert accepts(Moves, moves) == (san == uci == keys - 1)
+
+
+@pytest.mark.parametrize(
+    ("fen", "key"),
+    [
+        (chess.STARTING_FEN, 0x463B96181691FC9C),  # Polyglot's own example
+        ("r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", None),
+        ("rr2k2r/8/8/8/8/8/8/R3K1RR w KQkq - 0 1", None),
+    ],
+)
+def test_keys_of_positions_that_are_not_chess960_are_polyglots(fen: str, key: int | None) -> None:
+    board = chess.Board(fen)
+    assert position_key(board) % 2**64 == (key or chess.polyglot.zobrist_hash(board))
+
+
+@pytest.mark.parametrize(
+    "fen",
+    [
+        "nrbbqkrn/pppppppp/8/8/8/8/PPPPPPPP/NRBBQKRN w KQkq - 0 1",
+        "1k6/8/8/8/8/8/8/1K3R2 w F - 0 1",
+        "1k6/8/8/8/8/8/8/1K3R1R w H - 0 1",
+        "1rk5/8/8/8/8/8/8/R1K3RR w - - 0 1",
+        "r1k3rr/8/8/8/8/8/8/R1K3RR w HAha - 0 1",
+    ],
+)
+def test_keys_of_chess960_positions_stay_unless_an_inner_rook_may_castle(fen: str) -> None:
+    board = chess.Board(fen, chess960=True)
+    assert position_key(board) % 2**64 == chess.polyglot.zobrist_hash(board) ^ 0x9E3779B97F4A7C15
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        ("1k6/8/8/8/8/8/8/1K3R1R w F - 0 1", "1k6/8/8/8/8/8/8/1K3R1R w H - 0 1"),
+        ("1k6/8/8/8/8/8/8/RR3K2 w B - 0 1", "1k6/8/8/8/8/8/8/RR3K2 w A - 0 1"),
+        ("rr3k2/8/8/8/8/8/8/5K2 b b - 0 1", "rr3k2/8/8/8/8/8/8/5K2 b a - 0 1"),
+        ("2k5/8/8/8/8/8/8/R1K3RR w GA - 0 1", "2k5/8/8/8/8/8/8/R1K3RR w HA - 0 1"),
+    ],
+)
+def test_keys_tell_which_of_two_rooks_on_a_side_may_castle(inner: str, outer: str) -> None:
+    boards = [chess.Board(fen, chess960=True) for fen in (inner, outer)]
+    assert {*boards[0].legal_moves} != {*boards[1].legal_moves}
+    assert chess.polyglot.zobrist_hash(boards[0]) == chess.polyglot.zobrist_hash(boards[1])
+    assert position_key(boards[0]) != position_key(boards[1])
+    assert all(-(2**63) <= position_key(board) < 2**63 for board in boards)
 
 
 def test_a_position_key_tells_what_an_evaluation_depends_on() -> None:
