@@ -94,7 +94,8 @@ class Settings(RoleSettings):
     analysis_mode: BudgetMode = BudgetMode.ADAPTIVE
     """adaptive: a part of `nodes` on every position, and more where a judgement is at stake. fixed: all."""
     evaluations_from: EvaluationSource = EvaluationSource.ENGINE
-    """lichess: games that Lichess analysed to their end are not searched; its evaluations serve."""
+    """lichess: games that Lichess analysed from a usual start to their end are not searched; its evaluations
+    serve."""
 
     @field_validator("api_url", "lichess_url")
     @classmethod

@@ -16,9 +16,13 @@ def lichess_evaluations(
     """Return one evaluation a position from ply 0; None unless Lichess analysed the game to its end.
 
     Lichess cuts an analysis at 200 plies and leaves out a final mate. It gives no score for the position
-    before the first move, which counts as +15 centipawns there, and a better line only where it judged the
-    move that was played: elsewhere `pv` is empty, and so it is where the line cannot be read.
+    before the first move, which counts as +15 centipawns there: right for a usual start, Chess960's included,
+    but not for a position that was set up, so that such a game has None as well. It gives a better line only
+    where it judged the move that was played: elsewhere `pv` is empty, and so it is where the line cannot be
+    read.
     """
+    if boards[0].chess960_pos() is None:
+        return None
     given = list(exported or ())[: len(boards) - 1]
     given += [LichessEvaluation()] * (len(boards) - len(given))
     found = []

@@ -67,8 +67,21 @@ def test_a_line_that_cannot_be_read_is_left_out() -> None:
 
 
 def test_chess960_castling_is_written_king_takes_rook() -> None:
-    fen = "1k6/8/8/8/8/8/8/1K3R2 w F - 0 1"
-    found = converted(["b1a1"], given({**CP, "variation": "O-O"}), variant="chess960", initial_fen=fen)
+    fen = "nrbbqkrn/pppppppp/8/8/8/8/PPPPPPPP/NRBBQKRN w KQkq - 0 1"
+    found = converted(["a2a3"], given({**CP, "variation": "O-O"}), variant="chess960", initial_fen=fen)
     assert found is not None
-    assert found[0].pv == ("b1f1",)
-    assert chess.Move.from_uci("b1f1") in chess.Board(fen, chess960=True).legal_moves
+    assert found[0].pv == ("f1g1",)
+    assert chess.Move.from_uci("f1g1") in chess.Board(fen, chess960=True).legal_moves
+
+
+def test_a_position_that_was_set_up_is_worth_what_lichess_does_not_say() -> None:
+    fens = {
+        "rnbqkbnr/ppp1pppp/8/3p4/3PP3/8/PPP2PPP/RNBQKBNR b KQkq - 1 1": False,
+        "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR b KQkq - 0 1": False,
+        "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKB1R w KQkq - 0 1": False,
+        "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1": True,
+    }
+    for fen, usual in fens.items():
+        uci = ["e7e6" if " b " in fen else "a2a3"]
+        found = converted(uci, given(CP), variant="fromPosition", initial_fen=fen)
+        assert (found is not None) is usual
