@@ -104,9 +104,11 @@ class Wish:
     """What a plugin would like to have of one position beyond its evaluation."""
 
     lines: int = 1
-    """The best so many moves, each with its score and line; from 1 to `MAX_LINES`."""
+    """The best so many moves, each with its score and line; from 1 to `MAX_LINES`. In the adaptive mode they
+    get a sixteenth of the reference budget, whatever the position's score rests on."""
     full_budget: bool = False
-    """Searched with the whole reference budget, wherever the adaptive mode would have stopped before."""
+    """Searched with the whole reference budget, wherever the adaptive mode would have stopped before; the
+    search for several lines as well."""
 
 
 @dataclass(frozen=True, slots=True)

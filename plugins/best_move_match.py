@@ -3,7 +3,8 @@
 A match says little where every move is as good, or where only one can be played. So each decision is set
 against two measures: *luck*, the chance of hitting the move blindly, one in the number of legal moves; and
 *hardness*, the Win% that the second best move would lose. Hardness takes a search for two lines, which is
-wished for at an even sample of each side's decisions.
+wished for at an even sample of each side's decisions; which move is the engine's, the position's own search
+says.
 
 Lichess's own evaluations name a move only where a worse one was played: with them there are no decisions,
 since all would be misses.
@@ -80,7 +81,7 @@ class BestMoveMatch(Plugin[BestMoveMatchResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "best_move_match"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     title: ClassVar[str] = "Best move match"
     description: ClassVar[str] = (
         "How often the engine's move was played where there was something to decide, against blind luck and "
@@ -141,9 +142,8 @@ def _hardness(side: Color, evaluation: PositionEvaluation) -> float | None:
 
 
 def _is_match(decision: _Decision) -> bool:
-    # The search for two lines is one of its own; where there is one, its first move is the engine's.
-    lines = decision.move.before.lines
-    return decision.move.uci == (lines[0].pv[0] if len(lines) > 1 else decision.move.best)
+    # Not the first of the two lines: half of their search went to the second.
+    return decision.move.uci == decision.move.best
 
 
 def _side(decisions: Sequence[_Decision]) -> SideMatch:

@@ -29,6 +29,9 @@ _SCAN_SHARE_MAX = 4
 """A scan of more than the reference divided by this would cost more than it saves: all get the reference."""
 _STEP = 8
 """The searches between scan and reference get the reference divided by this."""
+_WISH = 16
+"""A search for several lines gets the reference divided by this, and no less than the scan, since the worker
+is not shown what rests on less. Chosen as docs/analysis.md tells."""
 _DOUBT_EVEN = 0.0026
 """How far winning chances near 0 may be from the reference's, for each time that its nodes are halved."""
 _DOUBT_UNEVEN = 0.008
@@ -100,6 +103,17 @@ def steps(budget: Budget) -> tuple[int, ...]:
 def scan_nodes(budget: Budget) -> int:
     """Return the nodes that every position of a game gets first."""
     return steps(budget)[0]
+
+
+def wish_nodes(budget: Budget, *, full: bool) -> int:
+    """Return the nodes of a search for several lines; `full` is a wish for the whole reference.
+
+    The same at every position, whatever its score rests on: so a game that comes to a position by other moves
+    finds there what it would search.
+    """
+    if full or budget.mode is BudgetMode.FIXED:
+        return budget.reference_nodes
+    return max(scan_nodes(budget), budget.reference_nodes // _WISH)
 
 
 def deepen(

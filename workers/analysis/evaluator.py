@@ -20,7 +20,7 @@ from plugins.api import (
     initial_board,
     side_to_move,
 )
-from workers.analysis.budget import Budget, Found, deepen, scan_nodes
+from workers.analysis.budget import Budget, Found, deepen, scan_nodes, wish_nodes
 from workers.analysis.known import KnownEvaluations, Place
 from workers.analysis.position import InvalidPosition, searchable
 
@@ -109,12 +109,12 @@ class GameSearch:
     async def fulfil(self, wishes: Mapping[int, Wish]) -> None:
         """Search for the lines that somebody wishes for, after `search`. Raises what the evaluator raises.
 
-        With as many nodes as the position's score rests on, at most the reference.
+        With the nodes of `wish_nodes`: mostly fewer than the position's score rests on.
         """
         for ply, wish in sorted(wishes.items()):
             if wish.lines == 1 or ply not in self._scores:
                 continue
-            nodes = min(self._scores[ply].budget_nodes, self._budget.reference_nodes)
+            nodes = wish_nodes(self._budget, full=wish.full_budget)
             self._lines[ply] = await self._evaluation(
                 ply, nodes, lines=wish.lines, richer_from=self._beyond_reference
             )

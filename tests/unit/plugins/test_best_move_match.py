@@ -55,7 +55,7 @@ def test_matches_are_set_against_blind_choice() -> None:
 def test_hard_decisions_weigh_more() -> None:
     hard = (Line(cp(20), ("f1e2",)), Line(cp(-300), ("a2a3",)))
     easy = (Line(cp(20), ("h2h4",)), Line(cp(10), ("a2a4",)))
-    result = BestMoveMatch().analyse(with_lines(quiet(), {8: hard, 10: easy}))
+    result = BestMoveMatch().analyse(with_lines(quiet(best={8: "f1e2"}), {8: hard, 10: easy}))
     white = result.white
     assert (white.sampled.decisions, white.sampled.matches) == (2, 1)
     assert (white.hard.decisions, white.hard.matches) == (1, 1)
@@ -64,9 +64,19 @@ def test_hard_decisions_weigh_more() -> None:
     assert (result.black.sampled.decisions, result.black.weighted_rate) == (0, None)
 
 
+def test_matches_are_the_same_whether_a_wish_was_met_or_not() -> None:
+    lines = (Line(cp(20), ("a2a3",)), Line(cp(-300), ("f1e2",)))
+    alone, wished = (
+        BestMoveMatch().analyse(with_lines(quiet(best={8: "f1e2"}), found)).white
+        for found in ({}, {8: lines})
+    )
+    assert wished.all == alone.all
+    assert (wished.hard.decisions, wished.hard.matches, wished.weighted_rate) == (1, 1, 1.0)
+
+
 def test_hardness_is_seen_from_the_mover() -> None:
     lines = (Line(cp(20), ("f8e7",)), Line(mate(3), ("a7a6",)))
-    black = BestMoveMatch().analyse(with_lines(quiet(), {9: lines})).black
+    black = BestMoveMatch().analyse(with_lines(quiet(best={9: "f8e7"}), {9: lines})).black
     assert (black.hard.decisions, black.hard.matches) == (1, 1)
 
 

@@ -221,19 +221,28 @@ async def test_what_the_fixed_mode_left_satisfies_the_adaptive_one() -> None:
     assert adaptive.search.evaluations() == fixed.search.evaluations()
 
 
-async def test_a_wish_for_lines_is_a_search_of_its_own_with_the_nodes_of_the_score() -> None:
+async def test_a_wish_for_lines_is_a_search_of_its_own_with_a_sixteenth_of_the_reference() -> None:
     wishes = {0: Wish(lines=3), 1: Wish(lines=2, full_budget=True), 3: Wish(), 4: Wish(lines=2)}
-    done = await searched(FOOLS_MATE, budget=ADAPTIVE, wishes=wishes)
+    done = await searched(FOOLS_MATE, budget=Budget(64_000, BudgetMode.ADAPTIVE), wishes=wishes)
     found = done.search.evaluations()
     assert [len(item.lines) for item in found] == [3, 2, 0, 0, 0]
     several = {item.lines: item for item in done.search.new if item.lines > 1}
-    assert several[3].budget_nodes == found[0].budget_nodes
-    assert several[2].budget_nodes == found[1].budget_nodes == 20_000
+    assert several[3].budget_nodes == 4_000
+    assert several[2].budget_nodes == found[1].budget_nodes == 64_000
     assert found[0].lines[0].pv == tuple(several[3].pv)
     assert found[0].lines[1].pv == tuple(several[3].further[0].pv)
     one_line = await searched(FOOLS_MATE, list(several.values()), budget=ADAPTIVE)
     assert all(lines == 1 for _, _, lines in one_line.asked)
     assert len({fen for fen, _, _ in one_line.asked}) == 4
+
+
+@pytest.mark.parametrize("budget", [ADAPTIVE, FIXED], ids=["adaptive", "fixed"])
+async def test_a_wish_for_lines_never_gets_less_than_what_the_store_brings(budget: Budget) -> None:
+    done = await searched(FOOLS_MATE, budget=budget, wishes={0: Wish(lines=2)})
+    several = [item for item in done.search.new if item.lines > 1]
+    assert [item.budget_nodes for item in several] == [scan_nodes(budget)]
+    again = await searched(FOOLS_MATE, done.search.new, budget=budget, wishes={0: Wish(lines=2)})
+    assert again.asked == []
 
 
 def test_two_ways_to_one_position_give_one_fen() -> None:
