@@ -91,8 +91,8 @@ def _costs(
     yield report.speeds_text(measured, nodes)
     yield "## A history of games\n"
     speed = max(build.worker.nodes / build.worker.cpu_seconds for build in measured)
-    modes = {name: fidelity.row(name, reference).nodes for name in ("fixed", "adaptive")}
-    yield report.costs_text(*stored_and_again(claims), speed, modes)
+    rows = [fidelity.row(name, reference) for name in ("fixed", "adaptive")]
+    yield report.costs_text(*stored_and_again(claims), speed, rows)
     yield "## Memory\n"
     for slots in (1, 4):
         each = memory_mib(engine, options.hash_mb, slots)

@@ -13,16 +13,19 @@ import chess
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
 from app.contract.games import ANALYSABLE_VARIANTS
-from app.contract.positions import EngineIdentity, Evaluation, Score, position_key
+from app.contract.positions import EngineIdentity, Evaluation, FurtherLine, Score, exact_score, position_key
+from plugins.api import Wish
+from tests.bench.analysis.wishes import built_in, wishes_of
 from tests.bench.bare_engine import BareEngine
 from tests.bench.bench_engine import Tally, as_claim, measure
 from workers.analysis.budget import Budget
 from workers.analysis.evaluator import GameSearch, analysed_game, replay
 from workers.analysis.known import Place
-from workers.analysis.plugin_registry import load_plugins
 from workers.analysis.plugin_runner import run_plugin
 
 _NOBODY = EngineIdentity(name="none: every search is answered at once", hash_mb=1)
+_ANY = Budget(1_000, BudgetMode.FIXED)
+"""What the searches would take does not matter, but each position shall have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Reuse:
     """That would be searched without a store, each once a game."""
     searched: int
     """That are searched with it."""
+    wished: int
+    """Searches for several lines that plugins wish for, each once a game."""
+    wishes_searched: int
+    """Those of them that are made with the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,38 +98,57 @@ class _Oracle:
             depth=1,
             nodes=nodes,
             pv=moves[0],
-            further=[],
+            further=[FurtherLine(score=Score(cp=0), pv=pv) for pv in moves[1:]],
         )
 
 
-def stored_and_again(claims: Sequence[AnalysisClaim]) -> tuple[Reuse, Backfill]:
-    """Analyse a history twice, each search answered at once: with a growing store, then from the full one."""
+def stored_and_again(claims: Sequence[AnalysisClaim], budget: Budget = _ANY) -> tuple[Reuse, Backfill]:
+    """Analyse a history twice, each search answered at once: with a growing store, then from the full one.
+
+    All plugins are asked for their wishes, and have them fulfilled, both times.
+    """
     oracle = _Oracle()
-    budget = Budget(1_000, BudgetMode.FIXED)
-    positions = searched = 0
-    for claim in claims:
-        boards = replay(claim)
-        search = GameSearch(oracle, _NOBODY, budget, boards, claim.uci, known=_known(oracle, boards))
-        asyncio.run(search.search())
-        positions += len({Place.of(board) for board in boards if any(board.generate_legal_moves())})
-        searched += len(search.new)
-        for evaluation in search.new:
-            place = Place(evaluation.position_key, evaluation.halfmove_clock)
-            oracle.stored.setdefault(place, []).append(evaluation)
-    return Reuse(len(claims), positions, searched), _backfill(oracle, claims, budget)
-
-
-def _backfill(oracle: _Oracle, claims: Sequence[AnalysisClaim], budget: Budget) -> Backfill:
-    plugins = [*load_plugins()]
-    searched, begun = 0, time.process_time()
+    positions = searched = wished = wishes_searched = 0
     with asyncio.Runner() as runner:
         for claim in claims:
             boards = replay(claim)
-            search = GameSearch(oracle, _NOBODY, budget, boards, claim.uci, known=_known(oracle, boards))
-            runner.run(search.search())
+            search, wishes = runner.run(_analysed(oracle, claim, boards, budget))
+            several = [item for item in search.new if item.lines > 1]
+            positions += len({Place.of(board) for board in boards if exact_score(board) is None})
+            searched += len(
+                {Place(item.position_key, item.halfmove_clock) for item in search.new if item.lines == 1}
+            )
+            wished += len(
+                {(Place.of(boards[ply]), wish.lines) for ply, wish in wishes.items() if wish.lines > 1}
+            )
+            wishes_searched += len(several)
+            for evaluation in search.new:
+                place = Place(evaluation.position_key, evaluation.halfmove_clock)
+                oracle.stored.setdefault(place, []).append(evaluation)
+    reuse = Reuse(len(claims), positions, searched, wished, wishes_searched)
+    return reuse, _backfill(oracle, claims, budget)
+
+
+async def _analysed(
+    oracle: _Oracle, claim: AnalysisClaim, boards: Sequence[chess.Board], budget: Budget
+) -> tuple[GameSearch, dict[int, Wish]]:
+    """Search a game as the worker does; return the search, and what was wished for."""
+    search = GameSearch(oracle, _NOBODY, budget, boards, claim.uci, known=_known(oracle, boards))
+    await search.search()
+    wishes = wishes_of(replace(analysed_game(claim), evaluations=search.evaluations()))
+    await search.search({ply for ply, wish in wishes.items() if wish.full_budget})
+    await search.fulfil(wishes)
+    return search, wishes
+
+
+def _backfill(oracle: _Oracle, claims: Sequence[AnalysisClaim], budget: Budget) -> Backfill:
+    searched, begun = 0, time.process_time()
+    with asyncio.Runner() as runner:
+        for claim in claims:
+            search, _ = runner.run(_analysed(oracle, claim, replay(claim), budget))
             searched += len(search.new)
             game = replace(analysed_game(claim), evaluations=search.evaluations())
-            for plugin in plugins:
+            for plugin in built_in():
                 assert run_plugin(plugin, game).error is None
     return Backfill(len(claims), searched, time.process_time() - begun)
 

@@ -34,6 +34,8 @@ class Game:
     """Whether the last position is checkmate or stalemate, which needs no search."""
     mated: bool
     """Whether it is checkmate."""
+    chess960: bool
+    """Whether castling is written king takes rook."""
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -85,4 +87,5 @@ def _game(entry: _Entry) -> Game:
         board.clear_stack()
         fens.append(searchable(board).fen())
     over = not any(board.generate_legal_moves())
-    return Game(entry.id, starts, tuple(uci), tuple(fens), over, over and board.is_check())
+    mated = over and board.is_check()
+    return Game(entry.id, starts, tuple(uci), tuple(fens), over, mated, board.chess960)

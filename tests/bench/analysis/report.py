@@ -66,8 +66,12 @@ def _one_line(fidelity: Fidelity) -> str:
 
 def _conclusions(result: Table) -> Iterator[str]:
     for reference in result.plan.references:
-        share = result.row("adaptive", reference).nodes / reference
-        yield f"adaptive {reference:,}, for {100 * share:.1f} % of the nodes (95 % of draws of these games):"
+        row = result.row("adaptive", reference)
+        share, wishes = row.nodes / reference, (row.wished or 0) / row.nodes
+        yield (
+            f"adaptive {reference:,}, for {100 * share:.1f} % of the nodes, wishes of plugins "
+            f"{100 * wishes:.1f} % more (95 % of draws of these games):"
+        )
         yield ""
         for beside, found in (
             ("against fixed, less one order against the other", result.beside_floor),
@@ -109,22 +113,34 @@ def speeds_text(speeds: Sequence[BuildSpeed], nodes: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def costs_text(reuse: Reuse, backfill: Backfill, nodes_per_second: float, shares: Mapping[str, float]) -> str:
-    """Return what a history of games costs; `shares` has the nodes a position of each mode."""
-    saved = 1 - reuse.searched / reuse.positions
+def costs_text(reuse: Reuse, backfill: Backfill, nodes_per_second: float, rows: Sequence[Row]) -> str:
+    """Return what a history of games costs by the modes of some rows of the fidelity table."""
+    stored, wishes_stored = (
+        1 - part / max(1, whole)
+        for part, whole in ((reuse.searched, reuse.positions), (reuse.wishes_searched, reuse.wished))
+    )
     summary = (
         f"{reuse.games} games of a history, {reuse.positions:,} positions (each once a game), of which the "
-        f"store has {100 * saved:.1f} % from earlier games. At {nodes_per_second:,.0f} nodes/s:"
+        f"store has {100 * stored:.1f} % from earlier games, and {100 * wishes_stored:.1f} % of "
+        f"{reuse.wished:,} wishes for several lines. At {nodes_per_second:,.0f} nodes/s:"
     )
-    header = "| mode | nodes a position | games per core-hour | with the store |"
-    lines = [summary, "", header, "|---|---:|---:|---:|"]
-    for mode, nodes in shares.items():
-        hourly = 3_600 * nodes_per_second / (nodes * reuse.positions / reuse.games)
-        lines.append(f"| {mode} | {nodes:,.0f} | {hourly:,.0f} | {hourly / (1 - saved):,.0f} |")
+    header = "| mode | nodes a position | wishes add | games per core-hour | with the store |"
+    lines = [summary, "", header, "|---|---:|---:|---:|---:|"]
+    for row in rows:
+        wished = row.wished or 0
+        alone = row.nodes + wished
+        together = row.nodes * (1 - stored) + wished * (1 - wishes_stored)
+        hourly, with_store = (
+            3_600 * nodes_per_second / (nodes * reuse.positions / reuse.games) for nodes in (alone, together)
+        )
+        lines.append(
+            f"| {row.name} | {row.nodes:,.0f} | {100 * wished / row.nodes:.1f} % | {hourly:,.0f} | "
+            f"{with_store:,.0f} |"
+        )
     thousand = 1_000 * backfill.seconds / backfill.games
     new_plugin = (
-        f"Backfill of all plugins over {backfill.games} stored games: {backfill.searched} positions "
-        f"searched, {thousand:.1f} s of the worker's processor time per 1,000 games (HTTP and database not "
+        f"Backfill of all plugins over {backfill.games} stored games, wishes fulfilled: {backfill.searched} "
+        f"searches, {thousand:.1f} s of the worker's processor time per 1,000 games (HTTP and database not "
         "counted)."
     )
     return "\n".join([*lines, "", new_plugin]) + "\n"

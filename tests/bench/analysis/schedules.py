@@ -1,13 +1,16 @@
 """What does a way of spending nodes make of a game, and how many does it take?"""
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from app.contract.analyses import BudgetMode
 from app.contract.borrowing import Searched, lenders
 from app.contract.positions import Score
 from tests.bench.analysis.games import Game
+from tests.bench.analysis.wishes import as_plugins_see_it, wishes_of
 from tests.bench.bare_engine import Search
-from workers.analysis.budget import Budget, Found, deepen, scan_nodes
+from workers.analysis.budget import Budget, Found, deepen, scan_nodes, wish_nodes
 
 Lookup = Callable[[int, int], Search]
 """What a search of a position (its ply) with a budget finds."""
@@ -23,6 +26,8 @@ class Analysis:
     """The budget of each."""
     spent: int
     """Budgets of all searches, those that were superseded included; a position that recurs counts once."""
+    wished: int
+    """Likewise of the searches for several lines that the built-in plugins wish for; `spent` is without."""
 
 
 def analyse(game: Game, budget: Budget, lookup: Lookup) -> Analysis:
@@ -30,13 +35,33 @@ def analyse(game: Game, budget: Budget, lookup: Lookup) -> Analysis:
     asked = {(fen, scan_nodes(budget)) for fen in game.searched}
     budgets = [scan_nodes(budget)] * len(game.searched)
     searches = [lookup(ply, nodes) for ply, nodes in enumerate(budgets)]
-    while wanted := deepen(game.starts, _found(game, searches, budgets), budget):
-        for ply, nodes in wanted.items():
-            asked.add((game.fens[ply], nodes))
-            budgets[ply], searches[ply] = nodes, lookup(ply, nodes)
+
+    def go_deeper(full: AbstractSet[int] = frozenset()) -> None:
+        while wanted := deepen(game.starts, _found(game, searches, budgets), budget, full):
+            for ply, nodes in wanted.items():
+                asked.add((game.fens[ply], nodes))
+                budgets[ply], searches[ply] = nodes, lookup(ply, nodes)
+
+    go_deeper()
+    wishes = wishes_of(as_plugins_see_it(game, _seen(game, searches, budgets, budget), budgets))
+    go_deeper({ply for ply, wish in wishes.items() if wish.full_budget})
+    lines = {
+        (game.fens[ply], wish.lines, wish_nodes(budget, full=wish.full_budget))
+        for ply, wish in wishes.items()
+        if wish.lines > 1 and ply < len(budgets)
+    }
     return Analysis(
-        tuple(_borrowed(game, searches, budgets)), tuple(budgets), sum(nodes for _, nodes in asked)
+        _seen(game, searches, budgets, budget),
+        tuple(budgets),
+        sum(nodes for _, nodes in asked),
+        sum(nodes for _, _, nodes in lines),
     )
+
+
+def _seen(
+    game: Game, searches: Sequence[Search], budgets: Sequence[int], budget: Budget
+) -> tuple[Search, ...]:
+    return tuple(searches if budget.mode is BudgetMode.FIXED else _borrowed(game, searches, budgets))
 
 
 def _borrowed(game: Game, searches: Sequence[Search], budgets: Sequence[int]) -> Iterator[Search]:

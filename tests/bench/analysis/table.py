@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.contract.analyses import BudgetMode
 from tests.bench.analysis.fidelity import Fidelity, Interval, Verdict, compare, differences, verdict
 from tests.bench.analysis.games import Game
-from tests.bench.analysis.schedules import analyse
+from tests.bench.analysis.schedules import Analysis, analyse
 from tests.bench.analysis.searches import Cache, Job, Manner
 from tests.bench.bare_engine import Search
 from workers.analysis.budget import Budget, steps
@@ -53,7 +53,9 @@ class Row:
     """"fixed", "adaptive", "forward" or "reversed"."""
     reference: int
     nodes: float
-    """Budget spent a position, all searches of it together."""
+    """Budget spent a position, all searches of it together, but for wishes."""
+    wished: float | None
+    """What the wishes of the built-in plugins take beyond it; None where the worker does not search so."""
     to_truth: Fidelity
     to_fixed: Fidelity
     """Against the fixed mode with the same reference."""
@@ -92,23 +94,30 @@ def table(plan: Plan, games: Sequence[Game], cache: Cache) -> Table:
     truth = [verdicts[Manner.CLEAN, plan.truth] for verdicts in judged]
     positions = sum(len({*game.searched}) for game, _ in found)
 
-    def row(name: str, reference: int, nodes: float, verdicts: Sequence[Verdict]) -> Row:
+    def row(
+        name: str, reference: int, nodes: float, verdicts: Sequence[Verdict], wished: float | None = None
+    ) -> Row:
         fixed = [each[Manner.CLEAN, reference] for each in judged]
-        return Row(name, reference, nodes, compare(truth, verdicts), compare(fixed, verdicts))
+        return Row(name, reference, nodes, wished, compare(truth, verdicts), compare(fixed, verdicts))
+
+    def as_worker(budget: Budget) -> tuple[list[Analysis], float, float]:
+        analyses = [_analysed(game, searches, budget) for game, searches in found]
+        sums = (sum(each.spent for each in analyses), sum(each.wished for each in analyses))
+        return analyses, sums[0] / max(1, positions), sums[1] / max(1, positions)
 
     floors, beside_floor, beside_fixed = {}, {}, {}
-    rows = [
-        row("fixed", budget, budget, [each[Manner.CLEAN, budget] for each in judged]) for budget in plan.fixed
-    ]
+    rows = []
+    for budget in plan.fixed:
+        _, spent, wished = as_worker(Budget(budget, BudgetMode.FIXED))
+        rows.append(row("fixed", budget, spent, [each[Manner.CLEAN, budget] for each in judged], wished))
     for reference in plan.references:
-        adaptive = [_adaptively(game, searches, reference) for game, searches in found]
-        spent = sum(nodes for _, nodes in adaptive) / max(1, positions)
-        verdicts = [each for each, _ in adaptive]
+        analyses, spent, wished = as_worker(_adaptive(reference))
+        verdicts = [verdict(game, each.searches) for (game, _), each in zip(found, analyses, strict=True)]
         fixed, *orders = ([each[manner, reference] for each in judged] for manner in (Manner.CLEAN, *ORDERS))
         floors[reference] = compare(*orders)
         beside_floor[reference] = differences((fixed, verdicts), (orders[0], orders[1]))
         beside_fixed[reference] = differences((truth, verdicts), (truth, fixed))
-        rows.append(row("adaptive", reference, spent, verdicts))
+        rows.append(row("adaptive", reference, spent, verdicts, wished))
         rows += [
             row(order, reference, reference, [each[order, reference] for each in judged]) for order in ORDERS
         ]
@@ -134,9 +143,8 @@ def _known(plan: Plan, game: Game, cache: Cache) -> _Searches | None:
     return searches
 
 
-def _adaptively(game: Game, searches: _Searches, reference: int) -> tuple[Verdict, int]:
-    analysis = analyse(game, _adaptive(reference), lambda ply, nodes: searches[Manner.CLEAN, nodes][ply])
-    return verdict(game, analysis.searches), analysis.spent
+def _analysed(game: Game, searches: _Searches, budget: Budget) -> Analysis:
+    return analyse(game, budget, lambda ply, nodes: searches[Manner.CLEAN, nodes][ply])
 
 
 def _adaptive(reference: int) -> Budget:

@@ -1,7 +1,9 @@
 """Does the benchmark judge games as the plugins do, and count nodes as the worker spends them?"""
 
+import asyncio
 import zlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import chess
@@ -17,8 +19,11 @@ from plugins.lichess import Judgement
 from tests.bench.analysis.fidelity import Fidelity, compare, differences, verdict
 from tests.bench.analysis.games import Game, sample
 from tests.bench.analysis.schedules import analyse
+from tests.bench.analysis.wishes import wishes_of
 from tests.bench.bare_engine import Search
+from tests.unit.workers.analysis.test_evaluator import ENGINE, PureEvaluator, claim
 from workers.analysis.budget import Budget, steps
+from workers.analysis.evaluator import GameSearch, analysed_game, replay
 
 BUNDLED = Path(__file__).parents[2] / "fakes/lichess/games/selfplay.ndjson"
 GAMES = [game for game in sample(BUNDLED, 1_000) if game.fens[0] == chess.STARTING_FEN]
@@ -118,3 +123,29 @@ def test_nodes_are_counted_for_every_search_of_a_position() -> None:
     assert {*steps(ADAPTIVE)} >= {*analysis.budgets} > {steps(ADAPTIVE)[0]}
     fixed = analyse(game, Budget(16_000, BudgetMode.FIXED), lookup)
     assert fixed.spent == 16_000 * len({*game.searched})
+
+
+@pytest.mark.parametrize("mode", [*BudgetMode])
+@pytest.mark.parametrize("game", GAMES[:4], ids=lambda game: game.id)
+def test_nodes_are_those_that_the_worker_spends_wishes_included(game: Game, mode: BudgetMode) -> None:
+    budget, evaluator = Budget(64_000, mode), PureEvaluator()
+    boards = replay(claim(uci=list(game.uci)))
+    search = GameSearch(evaluator, ENGINE, budget, boards, game.uci, known=[])
+    with asyncio.Runner() as runner:
+        runner.run(search.search())
+        wishes = wishes_of(
+            replace(analysed_game(claim(uci=list(game.uci))), evaluations=search.evaluations())
+        )
+        runner.run(search.fulfil(wishes))
+        spent, wished = (
+            sum(item.budget_nodes for item in search.new if (item.lines > 1) is several)
+            for several in (False, True)
+        )
+
+        def lookup(ply: int, nodes: int) -> Search:
+            found = runner.run(PureEvaluator().evaluate(boards[ply], nodes, ENGINE))
+            return Search(found.score, found.pv[0], found.depth, found.nodes)
+
+        analysis = analyse(game, budget, lookup)
+    assert (analysis.spent, analysis.wished) == (spent, wished)
+    assert wished >= 16 * (4_000 if mode is BudgetMode.ADAPTIVE else 64_000)
