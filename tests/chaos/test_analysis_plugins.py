@@ -18,6 +18,7 @@ FAILING = {
     "nan00000": "temperamental: BrokenContract: plies: Input should be a finite number",
     "wrong000": "temperamental: BrokenContract: analyse() returned list, declared is Mood",
     "huge0000": "temperamental: BrokenContract: the result takes 20",
+    "deep0000": "temperamental: BrokenContract: the result is nested 254 deep",
     "loops000": "temperamental: SoftTimeLimitExceeded",
 }
 """Games by id, which tells the plugin what to do, and how the reason of the failure begins."""

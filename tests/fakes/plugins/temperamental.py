@@ -17,6 +17,7 @@ class Mood(PluginOutput):
 
     plies: float
     text: str = ""
+    more: Any = None
 
 
 def _throw(game: AnalysedGame) -> Mood:
@@ -58,6 +59,13 @@ def _huge(game: AnalysedGame) -> Mood:
     return Mood(plies=game.plies, text="x" * 20_000_000)
 
 
+def _deep(game: AnalysedGame) -> Mood:
+    more: Any = None
+    for _ in range(253):
+        more = [more]
+    return Mood(plies=game.plies, more=more)
+
+
 def _hoard_memory(game: AnalysedGame) -> Mood:
     _hoard.append(b"\x01" * 700_000_000)
     return Mood(plies=game.plies)
@@ -77,6 +85,7 @@ MOODS: Final[Mapping[str, Callable[[AnalysedGame], Mood]]] = {
     "nan": _not_a_number,
     "wrong": _wrong_type,
     "huge": _huge,
+    "deep": _deep,
     "hoards": _hoard_memory,
     "dies": _die,
 }
