@@ -17,7 +17,7 @@ def send(system: System, task: str, queue: str, all_arguments: Sequence[Sequence
     """Send one message for each list of arguments."""
     with Celery(broker=system.pipeline.environment["SCORESHEET_BROKER_URL"], set_as_current=False) as app:
         for arguments in all_arguments:
-            app.send_task(task, args=arguments, exchange="", routing_key=queue, ignore_result=True)
+            app.send_task(task, args=arguments, queue=queue, ignore_result=True)
 
 
 def _texts(client: "redis.Redis") -> list[bytes]:
