@@ -23,6 +23,7 @@ _WORKER: Final = Path(sys.executable).parent / "scoresheet-worker"
 _PRODUCER: Final = (_WORKER, "producer")
 _UNLOCKED_PRODUCER: Final = (sys.executable, "-m", "tests.chaos.unlocked_producer")
 _GAMES_A_SECOND: Final = 60
+_SHOWN_BY: Final = "SELECT count(*) FROM games WHERE run_id = %s"
 
 
 def test_two_producers_two_beats_and_repeated_tasks_ask_one_at_a_time(system: System) -> None:
@@ -112,6 +113,10 @@ def test_a_message_delivered_three_times_in_any_order_gives_the_same_rows(system
     system.stack.start(["consumer"])
     with system.redis() as client:
         system.wait_until(lambda: client.llen("db_queue") == 0, "all messages are taken")
+    # Taken is not stored: a game may still be shown as it was when it was under way.
+    system.wait_until(
+        lambda: system.value(_SHOWN_BY, later_run) == len(player.games), "the newest lines are stored"
+    )
     system.wait_whole(player)
     system.wait_standstill(player)
     system.wait_whole(player)
