@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import chess
@@ -179,10 +180,10 @@ async def test_an_engine_that_gets_no_memory_says_so(stockfish: Path, tmp_path: 
         await Engine.launch(EngineOptions(limited, hash_mb=64))
 
 
-async def test_an_engine_that_is_stopped_ends_at_its_deadline(stockfish: Path) -> None:
-    hasty = EngineOptions(stockfish, 1, patience_seconds=3.0, slowest_nodes_per_second=1e6)
-    engine = await Engine.launch(hasty)
+async def test_an_engine_that_is_stopped_ends_at_its_deadline(options: EngineOptions) -> None:
+    engine = await Engine.launch(options)
     os.kill(engine.pid, signal.SIGSTOP)
+    engine._options = replace(options, patience_seconds=1.0, slowest_nodes_per_second=1e6)
     with pytest.raises(EngineTimeout):
         await engine.evaluate(chess.Board(), NODES)
     assert not alive(engine.pid)

@@ -29,7 +29,7 @@ from workers.analysis.engine import (
 from workers.analysis.position import InvalidPosition
 
 HASTY = 1.0
-"""Patience where a test waits for its end; the fake needs a tenth of it to start."""
+"""Patience where a test waits for its end; a start may take longer on a busy machine."""
 
 
 def options(path: Path, patience_seconds: float = 20.0) -> EngineOptions:
@@ -40,7 +40,9 @@ def options(path: Path, patience_seconds: float = 20.0) -> EngineOptions:
 
 async def evaluate_with(folder: Path, fault: Fault, patience_seconds: float = 20.0) -> None:
     """Search one position with a faulty engine; raises what the engine's failure becomes."""
-    engine = await Engine.launch(options(fake.install(folder, fault), patience_seconds))
+    path = fake.install(folder, fault)
+    engine = await Engine.launch(options(path))
+    engine._options = options(path, patience_seconds)
     try:
         await engine.evaluate(chess.Board(), 100)
     finally:

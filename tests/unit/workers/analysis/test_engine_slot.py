@@ -1,5 +1,6 @@
 """Does a worker process get its engine back after a failure, and is the right one blamed?"""
 
+from dataclasses import replace
 from pathlib import Path
 
 import chess
@@ -39,8 +40,12 @@ def slot_with(path: Path, clock: Clock | None = None, patience_seconds: float = 
 async def test_a_position_is_tried_again_on_a_fresh_engine(
     folder: Path, fault: Fault, patience_seconds: float
 ) -> None:
-    slot = slot_with(fake.install(folder, fault, fit=True), patience_seconds=patience_seconds)
+    slot = slot_with(fake.install(folder, fault, fit=True))
     identity = await slot.ready()
+    first = slot._engine
+    assert first is not None
+    # Its own patience alone: the next one has as long to start as it needs.
+    first._options = replace(first._options, patience_seconds=patience_seconds)
     evaluation = await slot.evaluate(BOARD, 50, identity)
     await slot.evaluate(BOARD, 50, identity)
     await slot.close()
