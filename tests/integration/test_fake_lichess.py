@@ -207,16 +207,16 @@ def test_a_killed_client_frees_its_place(lichess: Control) -> None:
     assert lichess.requests[0].outcome is Outcome.CLIENT_LEFT
 
 
-async def test_a_lower_speed_limit_is_slower(lichess: Control, http: httpx.AsyncClient) -> None:
-    durations_s = []
-    for games_per_second in (200, 50):
-        lichess.set_speed_limit(games_per_second)
-        await read_lines(http, [])
-        request = lichess.requests[-1]
-        assert request.ended_s is not None
-        durations_s.append(request.ended_s - request.started_s)
-    fast_s, slow_s = durations_s
-    assert slow_s > 2 * fast_s
+@pytest.mark.parametrize("games_per_second", [200, 50])
+async def test_no_answer_is_faster_than_the_speed_limit(
+    lichess: Control, http: httpx.AsyncClient, games_per_second: int
+) -> None:
+    lichess.set_speed_limit(games_per_second)
+    await read_lines(http, [])
+    request = lichess.requests[-1]
+    assert request.ended_s is not None
+    # Of ten games; a busy machine only adds to it.
+    assert request.ended_s - request.started_s >= 9 / games_per_second
 
 
 async def test_games_put_during_a_stream_are_seen_by_the_next(
@@ -335,7 +335,7 @@ def test_the_program_says_in_one_line_which_line_is_no_game(tmp_path: Path) -> N
 
 async def test_rivals_get_one_place_between_them(lichess: Control, http: httpx.AsyncClient) -> None:
     lichess.set_penalty_seconds(0)
-    lichess.set_speed_limit(100)
+    lichess.set_speed_limit(5)  # two seconds for all to arrive
     responses = await asyncio.gather(*(http.get(ALICE) for _ in range(5)))
     assert sorted(response.status_code for response in responses) == [200, 429, 429, 429, 429]
     (accepted,) = (request for request in lichess.requests if request.accepted)
