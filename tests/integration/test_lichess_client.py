@@ -149,7 +149,7 @@ def test_a_line_that_names_no_game_does_not_end_the_stream(lichess: Control, kin
 
 def test_a_silent_connection_counts_as_dead(lichess: Control) -> None:
     lichess.add_fault(Fault(kind=FaultKind.STALL, after_lines=2))
-    lines, outcome = read(client(lichess.url, timeout_seconds=0.2))
+    lines, outcome = read(client(lichess.url, timeout_seconds=2))
     assert (len(lines), outcome) == (2, FetchOutcome.CUT)
 
 
