@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import chess
 import httpx
@@ -54,6 +54,8 @@ __all__ = [
     "invented_game",
     "is_alive",
 ]
+
+T = TypeVar("T")
 
 PLAYER: Final = "chaos-player"
 PRODUCER: Final = "analysis-producer"
@@ -253,10 +255,10 @@ class Bench:
         self.wait_until(self.settled, "every analysis has come to its end")
         return self.states()
 
-    def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for a condition; a failure shows the analyses and the logs."""
+    def wait_until(self, condition: Callable[[], T], what: str) -> T:
+        """Return the condition's first true value; a failure shows the analyses and the logs."""
         try:
-            self.system.wait_until(condition, what)
+            return self.system.wait_until(condition, what)
         except AssertionError as error:
             rows = self.system.rows("SELECT * FROM game_analyses WHERE state <> 'done' LIMIT 20")
             raise AssertionError("\n".join([str(error), *map(str, rows)])) from None

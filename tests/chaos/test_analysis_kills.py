@@ -33,12 +33,13 @@ from tests.chaos.analyses import (
 from tests.fakes.stockfish import Fault, ScriptedStockfish
 from workers.api_client import StaleFence
 
-LEASE_SECONDS = 3
+LEASE_SECONDS = 6
 ENGINE = EngineIdentity(name="Nobody 1", hash_mb=1)
 PLUGIN = PluginId(name="accuracy", version=1)
 LONG = invented_game("longgame", plies=40)
-"""With LONG_NODES, a matter of seconds."""
-LONG_NODES = 50_000
+"""With LONG_NODES, a matter of minutes: nobody comes to its end before it is killed."""
+LONG_NODES = 1_000_000
+QUICK_NODES = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,11 @@ def worker_of(bench: Bench, game: str) -> int:
 def wait_for_worker(bench: Bench, game: str, other_than: int = 0) -> int:
     """Wait until a living process works on a game; return its id."""
 
-    def working() -> bool:
+    def working() -> int:
         pid = worker_of(bench, game)
-        return pid != other_than and is_alive(pid)
+        return pid if pid != other_than and is_alive(pid) else 0
 
-    bench.wait_until(working, f"somebody works on {game}")
-    return worker_of(bench, game)
+    return bench.wait_until(working, f"somebody works on {game}")
 
 
 def wait_until_dead(bench: Bench, pids: list[int]) -> None:
@@ -133,7 +133,7 @@ def test_a_game_comes_back_through_its_lease_when_its_process_is_killed_again_an
         time.sleep(rng.uniform(0, 0.5))
         os.kill(victim, signal.SIGKILL)
         wait_until_dead(bench, [victim, *engines])
-    bench.on(CONSUMER, NODES=LONG_NODES // 50)
+    bench.on(CONSUMER, NODES=QUICK_NODES)
     bench.wait_settled()
     bench.check_whole()
     assert bench.analysis("longgame")["fence"] >= 4
@@ -174,7 +174,7 @@ def test_a_killed_worker_leaves_no_process_and_its_game_is_finished_by_the_next(
         time.sleep(rng.uniform(0, 0.5))
         bench.system.stack.kill(CONSUMER)
         wait_until_dead(bench, family)
-    bench.on(CONSUMER, NODES=LONG_NODES // 50)
+    bench.on(CONSUMER, NODES=QUICK_NODES)
     bench.wait_settled()
     bench.check_whole()
 
@@ -195,7 +195,7 @@ def test_a_warm_stop_hands_the_game_back_without_counting_an_attempt(bench: Benc
     row = bench.analysis("longgame")
     assert (row["state"], row["attempts"], row["lease_until"], row["error"]) == ("pending", 0, None, None)
     wait_until_dead(bench, family)
-    bench.on(CONSUMER, NODES=LONG_NODES // 50)
+    bench.on(CONSUMER, NODES=QUICK_NODES)
     bench.wait_settled()
     bench.check_whole()
     assert bench.analysis("longgame")["attempts"] == 1
@@ -207,7 +207,7 @@ def test_a_worker_paused_beyond_its_lease_changes_nothing_when_it_goes_on(bench:
     paused = wait_for_worker(bench, "longgame")
     os.kill(paused, signal.SIGSTOP)
     try:
-        bench.on(RIVALS[CONSUMER], NODES=LONG_NODES // 50, ANALYSIS_CONCURRENCY=1)
+        bench.on(RIVALS[CONSUMER], NODES=QUICK_NODES, ANALYSIS_CONCURRENCY=1)
         bench.wait_settled()
         bench.check_whole()
         by_other, row = bench.dump(), bench.analysis("longgame")
