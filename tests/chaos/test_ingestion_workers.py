@@ -21,9 +21,7 @@ def test_killed_consumers_cost_no_game(system: System, victim: str, seed: int) -
     killed = 0
     for threshold in sorted(rng.sample(range(10, _GAMES - 50), 3)):
         system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")  # noqa: B023
-        # It may not be back from the time before, without the runner knowing yet.
-        system.wait_until(lambda: system.stack.pid("consumer") not in {0, killed}, "consumer is back")  # noqa: B023
-        system.stack.wait_ready("consumer")
+        _wait_back(system, "consumer", killed)
         if victim == "main":
             killed = system.stack.kill("consumer")
             continue
@@ -43,8 +41,7 @@ def test_a_killed_producer_is_followed_by_one_that_goes_on(system: System, victi
     killed = 0
     for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
         system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
-        system.wait_until(lambda: system.stack.pid("producer") not in {0, killed}, "producer is back")  # noqa: B023
-        system.stack.wait_ready("producer")
+        _wait_back(system, "producer", killed)
         if victim == "main":
             killed = system.stack.kill("producer")
         else:
@@ -60,11 +57,12 @@ def test_a_killed_part_comes_back_and_nothing_is_missing(system: System, name: s
     player = system.new_player(history_of=_GAMES)
     system.lichess.set_speed_limit(_GAMES_A_SECOND)
     system.track(player)
+    killed = 0
     for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
         system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
-        system.stack.wait_ready(name)
-        system.stack.kill(name)
-    system.stack.wait_ready(name)
+        _wait_back(system, name, killed)
+        killed = system.stack.kill(name)
+    _wait_back(system, name, killed)
     system.wait_whole(player)
     # The schedule goes on, too.
     newcomer = system.new_player(history_of=5)
@@ -107,6 +105,12 @@ def test_a_frozen_part_delays_and_no_more(system: System, name: str, seed: int) 
         os.kill(pid, signal.SIGCONT)
     system.wait_whole(player)
     system.check_requests()
+
+
+def _wait_back(system: System, name: str, killed: int) -> None:
+    """Wait until a program is ready under another pid: the runner may not know yet that it was killed."""
+    system.wait_until(lambda: system.stack.pid(name) not in {0, killed}, f"{name} is back")
+    system.stack.wait_ready(name)
 
 
 def _kill(pid: int) -> None:
