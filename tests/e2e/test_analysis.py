@@ -53,6 +53,8 @@ def analysed() -> Iterator[Analysed]:
     player = Player(BUNDLED_PLAYER, [json.loads(line) for line in bundled_games()])
     settings = {"SCORESHEET_NODES": str(NODES), "SCORESHEET_ANALYSIS_CONCURRENCY": str(CONCURRENCY)}
     with system_on_fresh_state(roles=ROLES, settings=settings) as system:
+        # What has only just been started does not hear a stop.
+        system.wait_until(lambda: system.children(CONSUMER), "the worker has begun")
         system.stack.stop(CONSUMER)
         system.track(player)
         system.wait_whole(player)
