@@ -120,6 +120,8 @@ def test_two_hosts_share_the_work_and_a_link_that_breaks_costs_time_alone(hosts:
         hosts.wait_until(lambda: hosts.by_helper == 6, "the second host worked alone")
 
         system.stack.start([MAIN_WORKER])
+        # More than the engine that it tries at first: else the second host may be done before.
+        hosts.wait_until(lambda: len(system.children(MAIN_WORKER)) > 1, "the main host has its processes")
         play(20)
         hosts.wait_until(lambda: hosts.by_main and hosts.by_helper > 6, "both hosts analyse")
         hosts.wait_until(lambda: system.value(LEASE_OF_HELPER), "the second host holds a game")
