@@ -26,5 +26,5 @@ def alive(pid: int) -> bool:
     """Tell whether a process runs; one that was killed and waits to be reaped by init does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter while it is being reaped
         return False
