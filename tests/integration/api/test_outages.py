@@ -174,7 +174,7 @@ def test_a_commit_that_fails_is_never_answered_with_success(api: Api) -> None:
         _fail_commits(api, "players", "games")
         with api.backend.redis() as redis:
             # A hint is sent after the answer: that to track her must not come later.
-            wait_until(lambda: redis.llen(QueueName.API) == 1, "the hint that she is tracked")
+            wait_until(lambda: redis.llen(QueueName.API) != 0, "the hint that she is tracked")
             redis.flushall()
             body = {"observations": [observe(make_game(1), 1, 1).model_dump(mode="json")]}
             assert_problem(api.writer.put("/v1/players/bob"), 503, "unavailable")
