@@ -230,7 +230,8 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
         if report.outcome is FetchOutcome.RATE_LIMITED:
             _back_off(gate, settings, now)
         elif report.outcome is FetchOutcome.COMPLETE:
-            gate.rate_limits = 0
+            # The silence is over, whatever the clock will say: it may be put back to before its end.
+            gate.rate_limits, gate.not_before = 0, None
             await _complete(session, settings, player, run, now)
         else:
             _postpone(player, run, report, now)

@@ -67,6 +67,21 @@ def test_a_clock_that_was_put_back_prolongs_no_silence(api: Api, ledger: Ledger)
     assert ledger.claim().plan is not None
 
 
+def test_a_silence_that_is_over_does_not_return_with_an_earlier_hour(api: Api, ledger: Ledger) -> None:
+    _end(ledger, FetchOutcome.RATE_LIMITED)
+    api.execute("UPDATE source_gates SET not_before = now()")  # its end
+    _end(ledger, FetchOutcome.COMPLETE)
+    # The clock is put back.
+    for column, table in (
+        ("not_before", "source_gates"),
+        ("next_sync_at", "players"),
+        ("synced_at", "players"),
+    ):
+        api.execute(f"UPDATE {table} SET {column} = {column} + interval '50 minutes'")  # noqa: S608  our own names
+    assert api.worker.due_players(10).players == ["alice"]
+    assert ledger.claim().plan is not None
+
+
 def test_a_good_answer_ends_the_doubling(api: Api, ledger: Ledger) -> None:
     for _ in range(3):
         api.execute("UPDATE source_gates SET not_before = NULL")
