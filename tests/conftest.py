@@ -1,9 +1,16 @@
 """What do all tests share?"""
 
+import os
+import re
+import shlex
+import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests import kept_logs
 
 # No deadline: how long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("scoresheet", deadline=None, print_blob=True)
@@ -11,8 +18,19 @@ hypothesis.settings.load_profile("scoresheet")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer to be strict about what the machine lacks."""
+    """Offer to be strict about what the machine lacks, and to be quick."""
     parser.addoption("--nothing-skipped", action="store_true", help="fail the tests that would be skipped")
+    parser.addoption("--quick", action="store_true", help="run the unit tests and those marked `smoke`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not quick if that was asked for."""
+    if not config.getoption("quick"):
+        return
+    unit = Path(__file__).parent / "unit"
+    quick = [item for item in items if unit in item.path.parents or item.get_closest_marker("smoke")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in quick])
+    items[:] = quick
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,4 +42,20 @@ def pytest_runtest_makereport(
     if report.skipped and item.config.getoption("nothing_skipped") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"nothing may be skipped here: {report.longreprtext}"
+    if report.failed:
+        kept_logs.note_failure(item.nodeid)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with the commands that run alone what failed."""
+    failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
+    for command in dict.fromkeys(run_alone(report.nodeid) for report in failed):
+        terminalreporter.write_line(f"run alone: {command}")
+
+
+def run_alone(nodeid: str) -> str:
+    """Return the command that runs one test, with the seed that it drew if it drew one."""
+    seed = re.search(r"[\[-]seed(\d+)", nodeid)
+    environment = [f"SCORESHEET_CHAOS_SEED={seed[1]}"] if seed else []
+    return " ".join([*environment, os.path.relpath(sys.executable), "-m", "pytest", shlex.quote(nodeid)])

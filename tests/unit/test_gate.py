@@ -1,0 +1,93 @@
+"""Does a failed gate name what failed, and keep what tells why?"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev.paths import CHECKOUT
+from tests import kept_logs
+from tests.conftest import run_alone
+
+_TARGETS = "setup check test test-nix test-system"
+
+
+def _gate(folder: Path, recipes: str) -> subprocess.CompletedProcess[str]:
+    """Run the gate in a checkout whose steps are these recipes, or pass without a word."""
+    (folder / ".ci").mkdir()
+    shutil.copy(CHECKOUT / ".ci/run", folder / ".ci/run")
+    (folder / "Makefile").write_text(f"{_TARGETS}: ; @echo done\n{recipes}")
+    return subprocess.run(
+        ["bash", folder / ".ci/run"],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STRICT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_gate_that_passed_says_how_long_each_step_took(tmp_path: Path) -> None:
+    done = _gate(tmp_path, "")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert {line.split(" passed in ")[0] for line in lines if " passed in " in line} == {
+        f"ci: make {target}" for target in _TARGETS.split()
+    }
+    assert lines[-1] == "steps: 5 passed, 0 failed"
+    assert "check: done" in lines
+
+
+def test_a_failed_step_is_named_last_with_the_command_that_runs_it_alone(tmp_path: Path) -> None:
+    failing = "test: ; @echo 'run alone: python -m pytest a.py::b'; exit 1\ncheck: ; @exit 3\n"
+    done = _gate(tmp_path, failing)
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-8:]
+    assert "ci:   python -m pytest a.py::b" in last
+    assert "ci:   make check" in last
+    assert last[-1] == "steps: 3 passed, 2 failed"
+    # The other steps ran all the same, and what the failed one printed is kept.
+    assert "run alone: python -m pytest a.py::b" in (tmp_path / "var/ci/test.log").read_text()
+
+
+def test_nothing_runs_where_the_set_up_failed(tmp_path: Path) -> None:
+    done = _gate(tmp_path, "setup: ; @exit 1\n")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "steps: 0 passed, 1 failed"
+
+
+def test_a_command_runs_one_test_with_its_seed() -> None:
+    assert run_alone("a/b.py::c").endswith("python -m pytest a/b.py::c")
+    seeded = run_alone("a/b.py::c[seed42-x]")
+    assert seeded.startswith("SCORESHEET_CHAOS_SEED=42 ")
+    assert seeded.endswith(" -m pytest 'a/b.py::c[seed42-x]'")
+
+
+@pytest.fixture
+def _no_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_logs, "_failures", [])
+
+
+@pytest.mark.usefixtures("_no_failures")
+def test_logs_are_kept_of_a_stack_during_which_a_test_failed(tmp_path: Path) -> None:
+    logs, kept = tmp_path / "logs", tmp_path / "kept"
+    logs.mkdir()
+    (logs / "api.log").write_text("what it said")
+    with kept_logs.keep_logs(logs, kept):
+        pass
+    assert not kept.exists()
+    with kept_logs.keep_logs(logs, kept):
+        kept_logs.note_failure("tests/a.py::b[1]")
+    (folder,) = kept.iterdir()
+    assert folder.name == "tests_a.py_b_1_"
+    assert (folder / "api.log").read_text() == "what it said"
+    assert (folder / "failed-tests.txt").read_text() == "tests/a.py::b[1]\n"
+
+
+@pytest.mark.usefixtures("_no_failures")
+def test_logs_are_kept_of_a_stack_whose_end_failed(tmp_path: Path) -> None:
+    logs, kept = tmp_path / "stack/logs", tmp_path / "kept"
+    logs.mkdir(parents=True)
+    with pytest.raises(AssertionError), kept_logs.keep_logs(logs, kept):
+        raise AssertionError
+    assert [folder.name for folder in kept.iterdir()] == ["stopped_stack"]
