@@ -5,12 +5,13 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
-# Most of the time of most tests is waiting. A file's tests stay together: they share what its fixtures started.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Half of the time of most tests is waiting. A file's tests stay together: they share what its fixtures started.
+SIDE_BY_SIDE := -n 4 --dist loadfile
 # STRICT=1, as in CI: what the machine lacks fails the tests that need it, where it would leave them out.
 STRICTLY := $(if $(filter-out 0,$(STRICT)),--nothing-skipped)
 
-.PHONY: help setup demo run up test test-nix test-system check clean lock parity bench bench-analysis engines
+.PHONY: help setup demo run up test test-quick test-nix test-system soak check clean lock parity bench \
+  bench-analysis engines
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
@@ -32,13 +33,14 @@ up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
 test: setup ## run all tests, and the unit tests on Python 3.13 too
-	@if command -v g++ >/dev/null && command -v apt-get >/dev/null; then $(MAKE) .tools/stockfish-17/.two; \
-	  else echo "test: no g++ or no apt-get here; builds of one engine are not compared"; fi
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE)
 	@python=$$($(find-3.13)); \
 	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit 0; fi; \
 	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
 	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) tests/unit
+
+test-quick: setup ## run the unit tests and one test of each integration (90 s)
+	@$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --quick
 
 test-nix: setup .tools/nix/.complete ## check the systemd units, and the Nix files as far as can be told without nixpkgs
 	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q $(STRICTLY) tests/unit/nix
