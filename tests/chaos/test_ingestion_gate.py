@@ -48,8 +48,15 @@ def test_two_producers_two_beats_and_repeated_tasks_ask_one_at_a_time(system: Sy
 
 @pytest.mark.parametrize(
     ("producer", "excludes"),
-    [(_PRODUCER, True), (_UNLOCKED_PRODUCER, False)],
-    ids=["with the kernel lock", "without the kernel lock"],
+    [
+        pytest.param(_PRODUCER, True, id="with the kernel lock"),
+        pytest.param(
+            _UNLOCKED_PRODUCER,
+            False,
+            id="without the kernel lock",
+            marks=pytest.mark.mutation("kernel lock of the gate"),
+        ),
+    ],
 )
 def test_a_producer_frozen_beyond_its_lease_keeps_its_rival_out(
     system: System, producer: Sequence[str | Path], excludes: bool

@@ -147,6 +147,7 @@ async def test_a_stall_with_an_end_goes_on(lichess: Control, http: httpx.AsyncCl
     assert len(lines) == 10
 
 
+@pytest.mark.mutation("one request to Lichess at a time")
 async def test_a_rival_request_is_refused_and_recorded(lichess: Control, http: httpx.AsyncClient) -> None:
     lichess.set_penalty_seconds(0)
     lichess.add_fault(Fault(kind=FaultKind.STALL, after_lines=1))
@@ -164,6 +165,7 @@ async def test_a_rival_request_is_refused_and_recorded(lichess: Control, http: h
     assert (await http.get(ALICE)).status_code == httpx.codes.OK
 
 
+@pytest.mark.mutation("silence after a 429")
 async def test_a_request_too_soon_after_a_429_is_a_violation(
     lichess: Control, http: httpx.AsyncClient
 ) -> None:

@@ -232,7 +232,13 @@ def test_rivals_take_turns_and_each_fence_is_larger(arena: Arena) -> None:
     assert not arena.client.exists(LOCK_KEY)
 
 
-@pytest.mark.parametrize("mutant", [False, True], ids=["kernel-lock", "without-kernel-lock"])
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(False, id="kernel-lock"),
+        pytest.param(True, id="without-kernel-lock", marks=pytest.mark.mutation("kernel lock of the gate")),
+    ],
+)
 def test_a_holder_stopped_for_longer_than_the_ttl_keeps_rivals_out(arena: Arena, *, mutant: bool) -> None:
     holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS)
     arena.wait_until_in(holder)
@@ -252,7 +258,13 @@ def test_a_holder_stopped_for_longer_than_the_ttl_keeps_rivals_out(arena: Arena,
         assert arena.events("busy", impatient)
 
 
-@pytest.mark.parametrize("mutant", [False, True], ids=["kernel-lock", "without-kernel-lock"])
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(False, id="kernel-lock"),
+        pytest.param(True, id="without-kernel-lock", marks=pytest.mark.mutation("kernel lock of the gate")),
+    ],
+)
 def test_a_holder_whose_lock_is_flushed_away_lets_go_before_a_rival_comes(
     arena: Arena, *, mutant: bool
 ) -> None:

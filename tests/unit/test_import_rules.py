@@ -50,6 +50,7 @@ def test_the_rules_hold(tree: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.mutation("import rules")
 @pytest.mark.parametrize("breach", _BREACHES)
 def test_a_breach_is_noticed(tree: Path, breach: str) -> None:
     file, line = _BREACHES[breach]

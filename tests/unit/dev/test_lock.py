@@ -1,5 +1,7 @@
 """Is a lock that does not fit the declared requirements noticed?"""
 
+import pytest
+
 from dev.check_lock import _unsatisfied
 
 _PROJECT = """
@@ -15,6 +17,7 @@ def test_pins_within_the_ranges_satisfy() -> None:
     assert _unsatisfied(lock, _PROJECT) == []
 
 
+@pytest.mark.mutation("requirements.lock")
 def test_a_pin_out_of_range_and_a_missing_one_are_named() -> None:
     lock = "redis==6.5.0 \\\n    --hash=sha256:00\npsycopg==3.3.9\n"
     wrong = _unsatisfied(lock, _PROJECT)

@@ -8,6 +8,7 @@ import pytest
 from dev.paths import CHECKOUT
 
 
+@pytest.mark.mutation("nothing is left out in CI")
 @pytest.mark.parametrize(
     ("options", "status", "outcome"), [((), 0, "skipped"), (("--nothing-skipped",), 1, "error")]
 )

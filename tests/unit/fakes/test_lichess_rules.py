@@ -80,6 +80,7 @@ def record(started_s: float, ended_s: float | None, refusal: Refusal | None = No
     )
 
 
+@pytest.mark.mutation("one request to Lichess at a time")
 @pytest.mark.parametrize(
     ("intervals", "expected"),
     [
@@ -97,10 +98,12 @@ def test_overlaps_are_pairs_under_way_at_once(
     assert [(first.number, second.number) for first, second in pairs] == expected
 
 
+@pytest.mark.mutation("one request to Lichess at a time")
 def test_a_refused_attempt_is_an_overlap_too() -> None:
     assert len(overlaps([record(1, 4), record(2, 3, Refusal.CONCURRENT)])) == 1
 
 
+@pytest.mark.mutation("silence after a 429")
 def test_penalty_violations_are_the_requests_refused_for_it() -> None:
     requests = [record(1, 2), record(3, 4, Refusal.CONCURRENT), record(5, 6, Refusal.PENALTY)]
     assert [request.number for request in penalty_violations(requests)] == [5]

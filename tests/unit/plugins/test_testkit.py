@@ -85,6 +85,7 @@ def test_a_report_can_be_read() -> None:
     assert [line.split()[0] for line in text.splitlines()[1:]] == ["games", "time", "results", "fit"]
 
 
+@pytest.mark.mutation("contract of plugins")
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
@@ -98,6 +99,7 @@ def test_a_class_that_is_no_plugin_is_not_run(kind: Any, expected: str) -> None:
     assert problems(kind) == {expected}
 
 
+@pytest.mark.mutation("contract of plugins")
 def test_an_exception_is_shown_with_its_place() -> None:
     found = problems(variant(lambda game: Output(value=game.evaluations[0].score.cp or 0)))
     assert {problem.partition(":")[0] for problem in found} == {
@@ -107,6 +109,7 @@ def test_an_exception_is_shown_with_its_place() -> None:
     assert all("IndexError" in problem and "test_testkit.py" in problem for problem in found)
 
 
+@pytest.mark.mutation("contract of plugins")
 @pytest.mark.parametrize(
     ("analyse", "expected"),
     [
@@ -125,6 +128,7 @@ def test_a_result_that_cannot_be_stored_is_found(
     assert all(problem.startswith("result in a game ") and expected in problem for problem in found)
 
 
+@pytest.mark.mutation("purity of plugins")
 def test_a_plugin_that_draws_lots_is_not_pure() -> None:
     found = problems(variant(lambda _: Output(value=random.random())))
     assert all(
@@ -133,6 +137,7 @@ def test_a_plugin_that_draws_lots_is_not_pure() -> None:
     assert found
 
 
+@pytest.mark.mutation("purity of plugins")
 def test_a_plugin_that_remembers_other_games_is_not_pure() -> None:
     seen: list[str] = []
 
@@ -143,6 +148,7 @@ def test_a_plugin_that_remembers_other_games_is_not_pure() -> None:
     assert problems(variant(analyse))
 
 
+@pytest.mark.mutation("purity of plugins")
 def test_a_plugin_that_changes_what_the_next_one_sees_is_found() -> None:
     def clears(game: AnalysedGame) -> Output:
         game.earlier_games.clear()  # type: ignore[attr-defined]
@@ -160,6 +166,7 @@ def test_a_plugin_that_changes_what_the_next_one_sees_is_found() -> None:
     }
 
 
+@pytest.mark.mutation("contract of plugins")
 def test_a_result_that_changes_on_its_way_through_json_is_found() -> None:
     class Secretive(Output):
         def model_post_init(self, _: Any) -> None:
@@ -185,6 +192,7 @@ def a_file(_: AnalysedGame) -> Output:
     return Output(value=len(Path("/etc/hostname").read_text()))
 
 
+@pytest.mark.mutation("purity of plugins")
 @pytest.mark.parametrize(
     ("analyse", "effect"),
     [
@@ -203,6 +211,7 @@ def test_what_a_plugin_does_beside_computing_is_found(
     assert f"side effects in a game without moves: {effect}" in problems(variant(analyse))
 
 
+@pytest.mark.mutation("contract of plugins")
 @pytest.mark.parametrize(
     ("wishes", "expected"),
     [
@@ -219,6 +228,7 @@ def test_wishes_that_nobody_can_fulfil_are_found(
     assert all(expected in problem for problem in found)
 
 
+@pytest.mark.mutation("purity of plugins")
 def test_wishes_are_counted_and_must_be_the_same_each_time() -> None:
     class Wishful(Counts):
         def wishes(self, game: AnalysedGame) -> Mapping[int, Wish]:
@@ -235,6 +245,7 @@ def test_wishes_are_counted_and_must_be_the_same_each_time() -> None:
     assert any("two runs wish for different positions" in problem for problem in problems(Fickle))
 
 
+@pytest.mark.mutation("contract of plugins")
 def test_a_plugin_that_never_ends_is_stopped() -> None:
     def analyse(game: AnalysedGame) -> Output:
         while game.plies == 242:
@@ -246,6 +257,7 @@ def test_a_plugin_that_never_ends_is_stopped() -> None:
     }
 
 
+@pytest.mark.mutation("contract of plugins")
 def test_a_plugin_without_need_of_evaluations_is_tried_without() -> None:
     kind = variant(
         lambda game: Output(value=game.evaluations[game.plies].depth if game.plies else 0),
@@ -255,6 +267,7 @@ def test_a_plugin_without_need_of_evaluations_is_tried_without() -> None:
     assert problem.startswith("result in a game without evaluations: IndexError")
 
 
+@pytest.mark.mutation("contract of plugins")
 def test_an_author_sees_the_whole_report() -> None:
     with pytest.raises(AssertionError, match="NOT FIT"):
         assert_fit(variant(lambda _: None))
