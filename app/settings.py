@@ -41,7 +41,7 @@ class Settings(RoleSettings):
 
     slice_games: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Games in one request: it bounds how long other players wait for a backfill (50 s at 20 games/s)."""
-    sync_interval_seconds: Annotated[int, Field(ge=10, le=86_400)] = 60
+    sync_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     """From the end of one look at a player's games to the next."""
     overlap_hours: Annotated[int, Field(ge=0, le=720)] = 24
     """How far a look reaches back behind the cursor."""
@@ -49,6 +49,12 @@ class Settings(RoleSettings):
     """A game that was seen and is still not stored after this long is fetched again."""
     rate_limit_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Silence after Lichess's first 429; doubles with each further one, up to an hour."""
+    failure_retry_seconds: Annotated[int, Field(ge=1, le=900)] = 5
+    """Wait after a request that failed without a new game; doubles with each in a row, up to 15 minutes."""
+    not_found_retry_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3_600
+    """From Lichess's first 404 for a player to the next question."""
+    not_found_last_retry_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
+    """From the second 404 to the last question: at the third the account is gone."""
     analysis_lease_seconds: Annotated[int, Field(ge=2, le=86_400)] = 120
     """A worker that does not renew its lease for this long has lost its game."""
     analysis_attempts: Annotated[int, Field(ge=1, le=100)] = 3
@@ -66,6 +72,14 @@ class Settings(RoleSettings):
     def overlap(self) -> timedelta:
         """How far a look reaches back behind the cursor."""
         return timedelta(hours=self.overlap_hours)
+
+    @property
+    def not_found_waits(self) -> tuple[timedelta, timedelta]:
+        """From one 404 to the next question; at the one after the last, the account is gone."""
+        return (
+            timedelta(seconds=self.not_found_retry_seconds),
+            timedelta(seconds=self.not_found_last_retry_seconds),
+        )
 
 
 def _check_database_url(url: str) -> None:

@@ -32,10 +32,7 @@ GARBLED_RUNS = 3
 """Runs that must meet the same unreadable bytes before they count as what Lichess really has."""
 HOLE_ATTEMPTS = 5
 """Fetches of a hole, with consumers known to be alive, before the game is refused."""
-NOT_FOUND_WAITS = (timedelta(hours=1), timedelta(days=1))
-"""From one 404 to the next question; at the one after the last, the account is gone."""
 _HOLE_WAIT_MAX = timedelta(hours=6)
-_FAILURE_WAIT = timedelta(seconds=5)
 _FAILURE_WAIT_MAX = timedelta(minutes=15)
 
 
@@ -234,7 +231,7 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
             gate.rate_limits, gate.not_before = 0, None
             await _complete(session, settings, player, run, now)
         else:
-            _postpone(player, run, report, now)
+            _postpone(settings, player, run, report, now)
         if asked_again:
             # The source may have answered before whatever the sync was asked for.
             players.wake(player)
@@ -274,14 +271,17 @@ async def _complete(
     player.next_sync_at = now + timedelta(seconds=settings.sync_interval_seconds)
 
 
-def _postpone(player: Player, run: IngestionRun, report: FetchReport, now: datetime) -> None:
+def _postpone(
+    settings: Settings, player: Player, run: IngestionRun, report: FetchReport, now: datetime
+) -> None:
     player.state_detail = report.detail or report.outcome.value
     if report.outcome is FetchOutcome.NOT_FOUND:
+        waits = settings.not_found_waits
         tries = player.not_found_count
         player.not_found_count += 1
-        gone = tries >= len(NOT_FOUND_WAITS)
+        gone = tries >= len(waits)
         player.state = PlayerState.GONE if gone else PlayerState.NOT_FOUND
-        player.next_sync_at = now + (timedelta() if gone else NOT_FOUND_WAITS[tries])
+        player.next_sync_at = now + (timedelta() if gone else waits[tries])
     elif report.outcome is FetchOutcome.UNAUTHORISED:
         player.state = PlayerState.UNAUTHORISED
     elif report.outcome is FetchOutcome.STOPPED or (
@@ -293,7 +293,7 @@ def _postpone(player: Player, run: IngestionRun, report: FetchReport, now: datet
         if report.outcome is FetchOutcome.UNORDERED:
             # What was entered in the manifest stays; the next run reads it all again.
             player.seen_until = run.since
-        wait = _FAILURE_WAIT * 2 ** min(player.failures, 16)
+        wait = timedelta(seconds=settings.failure_retry_seconds) * 2 ** min(player.failures, 16)
         player.failures += 1
         player.next_sync_at = now + min(wait, _FAILURE_WAIT_MAX)
 

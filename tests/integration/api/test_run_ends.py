@@ -106,6 +106,16 @@ def test_404_is_asked_again_over_days_and_then_not_any_more(api: Api, ledger: Le
     assert ledger.claim().plan is None
 
 
+def test_the_waits_after_404s_can_be_set(api: Api, ledger: Ledger) -> None:
+    api.set_policy(not_found_retry_seconds=1, not_found_last_retry_seconds=2)
+    waits = []
+    for _ in range(3):
+        _end(ledger, FetchOutcome.NOT_FOUND)
+        waits.append(_wait_seconds(api))
+    assert waits == [1, 2, 0]
+    assert ledger.view().state is PlayerState.GONE
+
+
 def test_an_account_that_is_found_again_starts_over(ledger: Ledger) -> None:
     _end(ledger, FetchOutcome.NOT_FOUND)
     _end(ledger, FetchOutcome.NOT_FOUND)
@@ -182,6 +192,15 @@ def test_a_failure_without_progress_waits_twice_as_long_each_time(
         waits.append(_wait_seconds(api))
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900]
     assert ledger.view().state_detail == outcome.value
+
+
+def test_the_first_wait_after_a_failure_can_be_set(api: Api, ledger: Ledger) -> None:
+    api.set_policy(failure_retry_seconds=400)
+    waits = []
+    for _ in range(3):
+        _end(ledger, FetchOutcome.CUT)
+        waits.append(_wait_seconds(api))
+    assert waits == [400, 800, 900]
 
 
 @pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])

@@ -10,6 +10,15 @@ _GOOD = {
     "SCORESHEET_DATABASE_URL": "postgresql+psycopg://me:hush@/db",
     "SCORESHEET_BROKER_URL": "redis://127.0.0.1/0",
 }
+_WAITS = (
+    "FAILURE_RETRY_SECONDS",
+    "HOLE_AFTER_SECONDS",
+    "NOT_FOUND_LAST_RETRY_SECONDS",
+    "NOT_FOUND_RETRY_SECONDS",
+    "RATE_LIMIT_SECONDS",
+    "SYNC_INTERVAL_SECONDS",
+)
+"""Waits before a request to Lichess: of 0 s, they would ask without a pause."""
 
 
 @pytest.fixture
@@ -19,6 +28,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in _GOOD.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(cli, "configure_logging", lambda *_: None)
+    # A configuration that is accepted by mistake would be served until somebody stops it.
+    monkeypatch.setattr(cli, "_serve", lambda *_: os.EX_OK)
     return monkeypatch
 
 
@@ -50,6 +61,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         ("HOLE_AFTER_SECONDS", "60s"),
         ("BODY_LIMIT_BYTES", "1048576"),
         ("OVERLAP_HOURS", "86400"),
+        *((name, "0") for name in _WAITS),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("DATABSE_URL", "x"),
@@ -68,6 +80,13 @@ def test_a_wrong_configuration_is_78_and_one_line_that_names_the_variable(
     assert f"SCORESHEET_{name}" in said
     assert said.count("\n") == 1
     assert "hush" not in said
+
+
+def test_a_wait_may_be_as_short_as_a_second(environment: pytest.MonkeyPatch) -> None:
+    for name in _WAITS:
+        environment.setenv(f"SCORESHEET_{name}", "1")
+    loaded = settings.load().model_dump()
+    assert {loaded[name.lower()] for name in _WAITS} == {1}
 
 
 @pytest.mark.parametrize(
