@@ -8,16 +8,17 @@ must find two holders at once, or they would prove nothing.
 import contextlib
 import errno
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +31,16 @@ from workers.ingestion.cutoff import CutReason
 from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
 from workers.ingestion.silence import Silence
 
-REPOSITORY = Path(__file__).parents[2]
 TTL_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 0.3
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 120.0
 LOCK_KEY: Final = "scoresheet:lichess:lock"
+_POLLS_SECONDS: Final = 0.5
+"""Some looks at a gate: long enough to be let in, if that could happen."""
+
+# Rivals are forks of a process that has loaded this module once: loading takes far longer than what they do.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
 
 
 class WithoutKernelLock(Gate):
@@ -61,18 +67,19 @@ def make_gate(
     )
 
 
-def rival(url: str, folder: str, *, mutant: bool, wait: float, hold: float, turns: int) -> None:
+def rival(url: str, folder: str, *, mutant: bool, wait: float, hold: float, turns: int, ttl: float) -> None:
     """Take turns at the gate and write them down (runs in a process of its own).
 
     A turn that fails for want of Redis is tried again. All end when the arena is closed to newcomers.
     """
-    gate = make_gate(url, Path(folder), WithoutKernelLock if mutant else Gate)
+    gate = make_gate(url, Path(folder), WithoutKernelLock if mutant else Gate, ttl=ttl)
 
     def note(event: str, **more: Any) -> None:
         record = {"pid": os.getpid(), "event": event, "at": time.monotonic(), **more}
         with (Path(folder) / "journal").open("a") as journal:
             journal.write(json.dumps(record) + "\n")
 
+    note("comes")
     while turns and not (Path(folder) / "closed").exists():
         try:
             with gate.hold(wait_seconds=wait, deadline_seconds=PATIENCE_SECONDS) as turn:
@@ -107,7 +114,7 @@ class Arena:
         self.url = f"redis+socket://{folder}/redis.sock?virtual_host=0"
         self.client = broker.connect(self.url, timeout_seconds=5)
         self._redis: subprocess.Popen[bytes] | None = None
-        self._rivals: list[subprocess.Popen[bytes]] = []
+        self._rivals: list[BaseProcess] = []
 
     def start_redis(self) -> None:
         binary = find_binaries().redis
@@ -132,17 +139,21 @@ class Arena:
         self._redis.wait()
 
     def start_rival(
-        self, *, mutant: bool = False, wait: float = PATIENCE_SECONDS, hold: float = 0.0, turns: int = 1
-    ) -> subprocess.Popen[bytes]:
-        options = f"mutant={mutant}, wait={wait}, hold={hold}, turns={turns}"
-        call = f"rival({self.url!r}, {str(self.folder)!r}, {options})"
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from tests.integration.test_gate import rival; {call}"], cwd=REPOSITORY
-        )
+        self,
+        *,
+        mutant: bool = False,
+        wait: float = PATIENCE_SECONDS,
+        hold: float = 0.0,
+        turns: int = 1,
+        ttl: float = TTL_SECONDS,
+    ) -> BaseProcess:
+        options = {"mutant": mutant, "wait": wait, "hold": hold, "turns": turns, "ttl": ttl}
+        process = _PROCESSES.Process(target=rival, args=(self.url, str(self.folder)), kwargs=options)
+        process.start()
         self._rivals.append(process)
         return process
 
-    def events(self, event: str, process: subprocess.Popen[bytes] | None = None) -> list[dict[str, Any]]:
+    def events(self, event: str, process: BaseProcess | None = None) -> list[dict[str, Any]]:
         path = self.folder / "journal"
         records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [
@@ -151,8 +162,14 @@ class Arena:
             if record["event"] == event and (process is None or record["pid"] == process.pid)
         ]
 
-    def wait_until_in(self, process: subprocess.Popen[bytes]) -> None:
-        wait_for(lambda: self.events("in", process))
+    def wait_until(self, event: str, process: BaseProcess) -> None:
+        def happened() -> bool:
+            ended = not process.is_alive()  # asked first: what it wrote before its end is there
+            found = bool(self.events(event, process))
+            assert found or not ended, f"a rival ended with {process.exitcode} before {event!r}"
+            return found
+
+        wait_for(happened)
 
     def turns(self) -> list[Turn]:
         """Return all turns in the order in which they began."""
@@ -186,7 +203,7 @@ class Arena:
     def close(self) -> None:
         for process in self._rivals:
             process.kill()
-            process.wait()
+            process.join()
         self.kill_redis()
         self.client.close()
 
@@ -201,6 +218,16 @@ def wait_for(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
+
+
+def end_of(process: BaseProcess) -> int | None:
+    process.join(PATIENCE_SECONDS)
+    return process.exitcode
+
+
+def send_signal(process: BaseProcess, number: signal.Signals) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, number)
 
 
 @pytest.fixture
@@ -223,7 +250,7 @@ def hold(arena: Arena, *, wait: float = 0.0, deadline: float = PATIENCE_SECONDS,
 def test_rivals_take_turns_and_each_fence_is_larger(arena: Arena) -> None:
     rivals = [arena.start_rival(hold=0.01, turns=5) for _ in range(4)]
     for process in rivals:
-        assert process.wait(PATIENCE_SECONDS) == 0
+        assert end_of(process) == 0
     turns = arena.turns()
     assert len(turns) == 20
     assert arena.overlaps() == []
@@ -240,16 +267,19 @@ def test_rivals_take_turns_and_each_fence_is_larger(arena: Arena) -> None:
     ],
 )
 def test_a_holder_stopped_for_longer_than_the_ttl_keeps_rivals_out(arena: Arena, *, mutant: bool) -> None:
-    holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS)
-    arena.wait_until_in(holder)
-    holder.send_signal(signal.SIGSTOP)
+    # A TTL that a busy machine does not use up before the holder is stopped.
+    holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS, ttl=3.0)
+    arena.wait_until("in", holder)
+    send_signal(holder, signal.SIGSTOP)
+    assert not arena.events("out", holder)
     wait_for(lambda: not arena.client.exists(LOCK_KEY))
-    impatient = arena.start_rival(mutant=mutant, wait=2 * TTL_SECONDS)
-    impatient.wait(PATIENCE_SECONDS)
+    impatient = arena.start_rival(mutant=mutant, wait=_POLLS_SECONDS)
+    assert end_of(impatient) == 0
     patient = arena.start_rival(mutant=mutant)
-    holder.send_signal(signal.SIGCONT)
-    wait_for(lambda: arena.events("out", holder))
-    wait_for(lambda: arena.events("out", patient))
+    arena.wait_until("comes", patient)
+    send_signal(holder, signal.SIGCONT)
+    arena.wait_until("out", holder)
+    arena.wait_until("out", patient)
     assert arena.turns()[0].reason == CutReason.LOCK_LOST
     if mutant:
         assert arena.overlaps() != []
@@ -268,17 +298,18 @@ def test_a_holder_stopped_for_longer_than_the_ttl_keeps_rivals_out(arena: Arena,
 def test_a_holder_whose_lock_is_flushed_away_lets_go_before_a_rival_comes(
     arena: Arena, *, mutant: bool
 ) -> None:
-    holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS)
-    arena.wait_until_in(holder)
+    holder = arena.start_rival(mutant=mutant, hold=PATIENCE_SECONDS, ttl=2 * PATIENCE_SECONDS)
+    arena.wait_until("in", holder)
     follower = arena.start_rival(mutant=mutant)
+    arena.wait_until("comes", follower)
     # Stopped, so that the mutation can't be saved by a heartbeat that comes just in time.
-    holder.send_signal(signal.SIGSTOP)
+    send_signal(holder, signal.SIGSTOP)
     arena.client.flushall()
     if mutant:
-        arena.wait_until_in(follower)
-    holder.send_signal(signal.SIGCONT)
-    wait_for(lambda: arena.events("out", follower))
-    wait_for(lambda: arena.events("out", holder))
+        arena.wait_until("in", follower)
+    send_signal(holder, signal.SIGCONT)
+    arena.wait_until("out", follower)
+    arena.wait_until("out", holder)
     assert arena.turns()[0].reason == CutReason.LOCK_LOST
     assert bool(arena.overlaps()) is mutant
 
@@ -302,7 +333,7 @@ def test_redis_killed_and_started_again_lets_in_one_at_a_time(arena: Arena) -> N
         arena.start_redis()
     (arena.folder / "closed").touch()
     for process in rivals:
-        assert process.wait(PATIENCE_SECONDS) == 0
+        assert end_of(process) == 0
     assert arena.overlaps() == []
     fences = [turn.fence for turn in arena.turns()]
     assert fences == sorted(set(fences))
@@ -338,11 +369,13 @@ def test_a_back_off_that_a_full_disk_does_not_take_does_not_keep_the_run_from_be
 
 def test_after_a_holder_was_killed_the_next_comes_in(arena: Arena) -> None:
     holder = arena.start_rival(hold=PATIENCE_SECONDS)
-    arena.wait_until_in(holder)
+    arena.wait_until("in", holder)
     follower = arena.start_rival()
-    holder.kill()
+    arena.wait_until("comes", follower)
+    assert holder.pid is not None
     killed = {holder.pid: time.monotonic()}
-    assert follower.wait(PATIENCE_SECONDS) == 0
+    holder.kill()
+    assert end_of(follower) == 0
     assert arena.events("out", follower)
     assert arena.overlaps(killed) == []
 
@@ -372,9 +405,16 @@ def test_a_heartbeat_extends_the_lock(arena: Arena) -> None:
         assert isinstance(remaining, int)
         return remaining
 
-    with hold(arena, ttl=20) as turn:
-        wait_for(lambda: remaining_ms() < 19_800)
-        wait_for(lambda: remaining_ms() > 19_900)
+    with hold(arena, ttl=2 * PATIENCE_SECONDS) as turn:
+        least = remaining_ms()
+
+        def extended() -> bool:
+            nonlocal least
+            now = remaining_ms()
+            least = min(least, now)
+            return now > least
+
+        wait_for(extended)
         turn.cutoff.check()
 
 
