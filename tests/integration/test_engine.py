@@ -37,7 +37,7 @@ def stockfish() -> Path:
 
 @pytest.fixture
 def options(stockfish: Path) -> EngineOptions:
-    return EngineOptions(stockfish, hash_mb=2)
+    return EngineOptions(stockfish, hash_mb=2, patience_seconds=60)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ async def test_an_engine_that_gets_no_memory_says_so(stockfish: Path, tmp_path: 
     limited.write_text(f'#!/bin/sh\nulimit -v {kib}\nexec "{stockfish}"\n')
     limited.chmod(0o755)
     with pytest.raises(EngineOutOfMemory):
-        await Engine.launch(EngineOptions(limited, hash_mb=64))
+        await Engine.launch(EngineOptions(limited, hash_mb=64, patience_seconds=60))
 
 
 async def test_an_engine_that_is_stopped_ends_at_its_deadline(options: EngineOptions) -> None:
@@ -193,7 +193,7 @@ async def test_a_position_that_would_crash_it_is_why_positions_are_checked(optio
     engine = await Engine.launch(options)
     kingless = chess.Board("8/8/8/8/8/8/8/8 w - - 0 1")
     with pytest.raises(EngineDied):
-        await engine._within(20, engine._search(kingless, NODES, 1))
+        await engine._within(60, engine._search(kingless, NODES, 1))
     await engine.close()
 
 

@@ -61,7 +61,7 @@ class Store:
 
 async def analyse(games: Sequence[AnalysisClaim], program: Path, store: Store) -> dict[str, str]:
     """Search games one after another; return what plugins would see of each."""
-    slot = EngineSlot(EngineOptions(program, hash_mb=1))
+    slot = EngineSlot(EngineOptions(program, hash_mb=1, patience_seconds=60))
     seen = {}
     for game in games:
         identity = await slot.ready()

@@ -14,7 +14,9 @@ BUILDS = TOOLS / "stockfish-17"
 
 async def test_another_build_of_the_engine_finds_the_same_bytes() -> None:
     builds = (
-        await try_builds(installed(str(BUILDS)), EngineOptions(Path(), hash_mb=1)) if BUILDS.is_dir() else []
+        await try_builds(installed(str(BUILDS)), EngineOptions(Path(), hash_mb=1, patience_seconds=60))
+        if BUILDS.is_dir()
+        else []
     )
     fit = [build.path for build in builds if not build.fault]
     if len(fit) < 2:

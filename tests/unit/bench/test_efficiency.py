@@ -22,7 +22,10 @@ def test_games_are_compared_one_by_one_and_sums_weigh_by_time() -> None:
 
 def test_what_worker_and_bare_engine_use_is_kept_apart() -> None:
     path = find_binaries().stockfish.path
-    with closing(Workbench(EngineOptions(path, 1))) as bench, closing(BareEngine(path, 1)) as bare:
+    with (
+        closing(Workbench(EngineOptions(path, 1, patience_seconds=60))) as bench,
+        closing(BareEngine(path, 1)) as bare,
+    ):
         bench.ready()
         begun, python = time.perf_counter(), time.process_time()
         costs = analyse(bench, bare, claim(uci=UCI), 2_000)

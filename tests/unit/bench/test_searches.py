@@ -63,7 +63,7 @@ async def test_the_bare_engine_takes_the_line_that_the_worker_takes(tmp_path: Pa
     board = chess.Board("r1bqk2r/ppp2ppp/2np1n2/2b1p3/2B1P3/2PP1N2/PP3PPP/RNBQK2R b KQkq - 0 6")
     with closing(BareEngine(path, HASH_MB)) as bare:
         ours = bare.search(board.fen(), 1_000)
-    worker = await Engine.launch(EngineOptions(path, HASH_MB))
+    worker = await Engine.launch(EngineOptions(path, HASH_MB, patience_seconds=60))
     try:
         theirs = await worker.evaluate(board, 1_000)
     finally:

@@ -81,7 +81,7 @@ async def test_every_turn_of_the_loop_in_which_an_engine_searches_is_a_move(move
 
 
 def test_a_plugin_gets_the_time_until_the_task_s_hard_limit_ends_it(moves: Moves, tmp_path: Path) -> None:
-    options = EngineOptions(fake.install(tmp_path), 4, patience_seconds=5, slowest_nodes_per_second=1e6)
+    options = EngineOptions(fake.install(tmp_path), 4, patience_seconds=60, slowest_nodes_per_second=1e6)
     with closing(Workbench(options)) as workbench:
         analyst(claimed(), workbench, limit_seconds=1_200).analyze("abcdefgh")
     assert moves.patience[-2:] == [2_400, 0]

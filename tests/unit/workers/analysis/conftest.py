@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import engine as fake
 
-_LIMIT_SECONDS = 10
+_LIMIT_SECONDS = 60
 
 
 @pytest.fixture

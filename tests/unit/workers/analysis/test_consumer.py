@@ -50,7 +50,7 @@ def workbench(folder: Path) -> Iterator[Callable[[Fault], Workbench]]:
 
     def make(fault: Fault = Fault.NONE) -> Workbench:
         options = EngineOptions(
-            fake.install(folder, fault, fit=True), 4, patience_seconds=5, slowest_nodes_per_second=1e6
+            fake.install(folder, fault, fit=True), 4, patience_seconds=60, slowest_nodes_per_second=1e6
         )
         made.append(Workbench(options))
         return made[-1]

@@ -32,13 +32,13 @@ HASTY = 1.0
 """Patience where a test waits for its end; a start may take longer on a busy machine."""
 
 
-def options(path: Path, patience_seconds: float = 20.0) -> EngineOptions:
+def options(path: Path, patience_seconds: float = 60.0) -> EngineOptions:
     return EngineOptions(
         path=path, hash_mb=4, patience_seconds=patience_seconds, slowest_nodes_per_second=1e6
     )
 
 
-async def evaluate_with(folder: Path, fault: Fault, patience_seconds: float = 20.0) -> None:
+async def evaluate_with(folder: Path, fault: Fault, patience_seconds: float = 60.0) -> None:
     """Search one position with a faulty engine; raises what the engine's failure becomes."""
     path = fake.install(folder, fault)
     engine = await Engine.launch(options(path))
@@ -151,7 +151,7 @@ async def test_an_engine_that_does_not_start_is_named(
 async def test_a_failing_engine_is_named_with_the_fen_before_any_deadline(
     folder: Path, fault: Fault, error: type[EngineError], words: str
 ) -> None:
-    # Were a fault noticed by its deadline alone, this would end as EngineTimeout, after 20 s.
+    # Were a fault noticed by its deadline alone, this would end as EngineTimeout, after a minute.
     with pytest.raises(error) as caught:
         await evaluate_with(folder, fault)
     assert type(caught.value) is error
@@ -230,7 +230,8 @@ def test_no_engine_outlives_a_worker_that_is_killed(folder: Path) -> None:
         "import asyncio, chess, pathlib\n"
         "from workers.analysis.engine import Engine, EngineOptions\n"
         "async def main():\n"
-        f"    engine = await Engine.launch(EngineOptions(pathlib.Path({str(path)!r}), 4))\n"
+        f"    options = EngineOptions(pathlib.Path({str(path)!r}), 4, patience_seconds=60)\n"
+        "    engine = await Engine.launch(options)\n"
         "    await engine.evaluate(chess.Board(), 10**9)\n"
         "asyncio.run(main())\n"
     )
@@ -245,7 +246,7 @@ def test_no_engine_outlives_a_worker_that_is_killed(folder: Path) -> None:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -8,7 +8,7 @@ from tests.fakes.engine import Fault
 from workers.analysis.engine import EngineOptions
 from workers.analysis.engine_builds import EngineBuild, fastest, installed, try_builds
 
-OPTIONS = EngineOptions(Path(), 4, patience_seconds=20, slowest_nodes_per_second=1e6)
+OPTIONS = EngineOptions(Path(), 4, patience_seconds=60, slowest_nodes_per_second=1e6)
 
 
 def test_a_setting_names_programs_and_folders_of_them(tmp_path: Path) -> None:

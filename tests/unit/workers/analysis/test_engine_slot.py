@@ -31,12 +31,12 @@ class Clock:
         return self.now
 
 
-def slot_with(path: Path, clock: Clock | None = None, patience_seconds: float = 20.0) -> EngineSlot:
+def slot_with(path: Path, clock: Clock | None = None, patience_seconds: float = 60.0) -> EngineSlot:
     options = EngineOptions(path, 4, patience_seconds=patience_seconds, slowest_nodes_per_second=1e6)
     return EngineSlot(options, clock=clock or Clock())
 
 
-@pytest.mark.parametrize(("fault", "patience_seconds"), [(Fault.DIE_ONCE, 20.0), (Fault.HANG_ONCE, 1.0)])
+@pytest.mark.parametrize(("fault", "patience_seconds"), [(Fault.DIE_ONCE, 60.0), (Fault.HANG_ONCE, 1.0)])
 async def test_a_position_is_tried_again_on_a_fresh_engine(
     folder: Path, fault: Fault, patience_seconds: float
 ) -> None:

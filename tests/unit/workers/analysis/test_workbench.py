@@ -25,7 +25,7 @@ class TimeIsUp(Exception):
 def test_work_that_a_signal_breaks_off_does_not_go_on_later(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = EngineOptions(fake.install(folder, Fault.HANG_ON_GO, fit=True), 4)
+    options = EngineOptions(fake.install(folder, Fault.HANG_ON_GO, fit=True), 4, patience_seconds=60)
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
         raise TimeIsUp
