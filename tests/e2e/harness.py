@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,11 +32,11 @@ import redis
 from dev.demo import BUNDLED
 from dev.paths import CHECKOUT
 from dev.pipeline import Pipeline, declare_pipeline, free_port
-from dev.postgres.cluster import DATABASE, PORT, SUPERUSER
 from dev.program import Program
 from dev.services import Services, data_services, open_state
 from dev.stack import Stack
 from tests.e2e import oracle
+from tests.e2e.database import Database
 from tests.e2e.histories import BUNDLED_PLAYER, FULL_ID_ENDING, Game, history
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 from tests.fakes.lichess import Control
@@ -109,6 +109,7 @@ class System:
     owner: httpx.Client
     """Of the API, with the scopes read and write."""
     worker: httpx.Client
+    database: Database
     reports: list[str]
     """What the process runner told: crashes, and at the end what would not stop."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
@@ -195,8 +196,7 @@ class System:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query that is made past the API, PgBouncer and the role's limits."""
-        with self._database() as connection:
-            return connection.execute(query.encode(), values).fetchall()
+        return self.database.run(query, *values).fetchall()
 
     def value(self, query: str, *values: object) -> Any:
         """Return the one value of a query."""
@@ -205,18 +205,7 @@ class System:
 
     def execute(self, query: str, *values: object) -> int:
         """Run a statement and commit it; return how many rows it touched."""
-        with self._database() as connection:
-            return connection.execute(query.encode(), values).rowcount
-
-    def _database(self) -> psycopg.Connection:
-        return psycopg.connect(
-            host=str(self.services.state.run),
-            port=PORT,
-            user=SUPERUSER,
-            dbname=DATABASE,
-            autocommit=True,
-            connect_timeout=5,
-        )
+        return self.database.run(query, *values).rowcount
 
     @contextmanager
     def redis(self) -> Iterator["redis.Redis"]:
@@ -397,8 +386,9 @@ def running_system(
             Control(f"http://127.0.0.1:{port}") as lichess,
             _client(pipeline, pipeline.owner_token_file) as owner,
             _client(pipeline, state.app / "worker-token") as worker,
+            closing(Database(state.run)) as database,
         ):
-            yield System(stack, services, pipeline, lichess, owner, worker, reports)
+            yield System(stack, services, pipeline, lichess, owner, worker, database, reports)
 
 
 def _client(pipeline: Pipeline, token_file: Path) -> httpx.Client:
