@@ -71,6 +71,11 @@ _TABLES: Final = "games, evaluations, engines, players, seen_games"
 # "$0" is the file of settings, "$@" the program.
 _SWITCH: Final = 'set -a; [ -e "$0" ] || exec sleep 1000000; . "$0"; exec "$@"'
 _ENGINE_COUNT_SECONDS: Final = 20
+_HOLDERS: Final = "SELECT worker FROM game_analyses WHERE lease_until > now()"
+_EXPIRE: Final = """
+    UPDATE game_analyses SET lease_until = now() - interval '1 second'
+    WHERE lease_until > now() AND worker = ANY(%s)
+"""
 
 
 def invented_game(
@@ -256,12 +261,39 @@ class Bench:
         return self.states()
 
     def wait_until(self, condition: Callable[[], T], what: str) -> T:
-        """Return the condition's first true value; a failure shows the analyses and the logs."""
+        """Return the condition's first true value; a failure shows the analyses and the logs.
+
+        Meanwhile the leases of the dead run out.
+        """
+
+        def met() -> T:
+            self.expire_leases_of_the_dead()
+            return condition()
+
         try:
-            return self.system.wait_until(condition, what)
+            return self.system.wait_until(met, what)
         except AssertionError as error:
             rows = self.system.rows("SELECT * FROM game_analyses WHERE state <> 'done' LIMIT 20")
             raise AssertionError("\n".join([str(error), *map(str, rows)])) from None
+
+    def expire_lease(self, game: str) -> None:
+        """Move the end of the lease on a game into the past, whoever holds it."""
+        self.system.execute(
+            """UPDATE game_analyses a SET lease_until = now() - interval '1 second'
+               FROM games g WHERE g.id = game_id AND source_id = %s AND lease_until IS NOT NULL""",
+            game,
+        )
+
+    def expire_leases_of_the_dead(self) -> None:
+        """Let the leases run out whose processes are gone: time is moved, so that leases can be long.
+
+        A short lease would run out, on a busy machine, under workers that are alive and merely late.
+        """
+        with suppress(psycopg.OperationalError):  # the database may be the part that is broken right now
+            holders = [worker for (worker,) in self.system.rows(_HOLDERS)]
+            dead = [worker for worker in holders if not is_alive(int(worker.rpartition(":")[2]))]
+            if dead:
+                self.system.execute(_EXPIRE, dead)
 
     def analysis(self, game: str) -> dict[str, Any]:
         """Return where the analysis of a game stands, by the columns of its row."""

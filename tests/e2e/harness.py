@@ -81,7 +81,6 @@ QUICK_SETTINGS: Final[Mapping[str, str]] = {
         "CONSUMER_CONCURRENCY": 4,
         "ANALYSIS_CONCURRENCY": 2,
         "ANALYSIS_SCHEDULE_SECONDS": 1,
-        "ANALYSIS_LEASE_SECONDS": 4,
         "ANALYSIS_RETRY_SECONDS": 0,
         "NODES": 200,
     }.items()

@@ -84,7 +84,12 @@ def hosts() -> Iterator[Hosts]:
         sockets.mkdir()
         sockets.chmod(0o777)
         with MAIN.entered():
-            settings = {"SCORESHEET_API_SOCKET": str(sockets / "api.sock"), "SCORESHEET_NODES": str(NODES)}
+            settings = {
+                "SCORESHEET_API_SOCKET": str(sockets / "api.sock"),
+                "SCORESHEET_NODES": str(NODES),
+                # What the second host holds when the cable is cut comes back when its lease has run out.
+                "SCORESHEET_ANALYSIS_LEASE_SECONDS": "4",
+            }
             system = stack.enter_context(system_on_fresh_state(roles=ROLES, settings=settings))
             link = Link(folder, sshd, system.services.state.user)
             link.prepare()
