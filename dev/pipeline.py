@@ -1,10 +1,12 @@
 """Which programs make up the whole of Scoresheet on this machine?"""
 
+import http.client
 import os
 import secrets
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -88,7 +90,7 @@ def declare_pipeline(
             "worker-token", *token, "worker", "--scope", "worker", "--from-file", worker_token, oneshot=True
         ),
         program("owner-token", *token, "owner", *_OWNER_SCOPES, "--from-file", owner_token, oneshot=True),
-        program("api", scoresheet, "serve", ready=lambda: _is_ready(api_url), stop_limit=_WORKER_STOP),
+        program("api", scoresheet, "serve", ready=lambda: _is_ready(api_port), stop_limit=_WORKER_STOP),
         *(program(role, worker, role, stop_limit=_WORKER_STOP) for role in roles),
     )
     return Pipeline(programs, api_url, owner_token, environment)
@@ -120,5 +122,8 @@ def _token_file(state: StateFolder, name: str) -> Path:
     return path
 
 
-def _is_ready(api_url: str) -> bool:
-    return httpx.get(f"{api_url}/readyz", timeout=5).is_success
+def _is_ready(port: int) -> bool:
+    # Asked many times before the API listens: httpx would read the system's certificates each time.
+    with closing(http.client.HTTPConnection(_HOST, port, timeout=5)) as connection:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
