@@ -91,7 +91,7 @@ def declare_pipeline(
         ),
         program("owner-token", *token, "owner", *_OWNER_SCOPES, "--from-file", owner_token, oneshot=True),
         program("api", scoresheet, "serve", ready=lambda: _is_ready(api_port), stop_limit=_WORKER_STOP),
-        *(program(role, worker, role, stop_limit=_WORKER_STOP) for role in roles),
+        *(program(role, worker, role, stop_limit=_WORKER_STOP, side_by_side="workers") for role in roles),
     )
     return Pipeline(programs, api_url, owner_token, environment)
 

@@ -1,13 +1,14 @@
 """What does the stack have to know about a program to run it?"""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
-__all__ = ["Probe", "Program", "Restart"]
+__all__ = ["Probe", "Program", "Restart", "waves"]
 
 Probe = Callable[[], bool]
 """Asks a running program whether it serves now; false or any exception of it counts as not yet."""
@@ -39,3 +40,11 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_limit: timedelta = timedelta(seconds=10)
     """How long it may take to stop before it is killed."""
+    side_by_side: str | None = None
+    """Programs in a row with the same word here do not need each other: they start and stop at once."""
+
+
+def waves(programs: Iterable[Program]) -> list[list[str]]:
+    """Return the names in the order of their start, together those that start and stop at once."""
+    grouped = groupby(programs, key=lambda program: program.side_by_side or program.name)
+    return [[program.name for program in together] for _, together in grouped]

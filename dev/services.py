@@ -27,6 +27,8 @@ POOL_PORT: Final = 6432
 POOL_ADMIN: Final = "pgbouncer"
 """Who may connect to PgBouncer's own database of that name, for SHOW and PAUSE."""
 
+_AFTER_POSTGRES: Final = "after-postgres"
+
 
 @dataclass(frozen=True)
 class Services:
@@ -137,6 +139,7 @@ server_login_retry = 1
         ready=lambda: _pool_answers(state.run),
         stop_signal=signal.SIGINT,  # transactions may end; SIGTERM of newer versions waits for clients
         stop_limit=timedelta(seconds=5),
+        side_by_side=_AFTER_POSTGRES,
     )
 
 
@@ -162,6 +165,7 @@ maxmemory-policy noeviction
         command=(binaries.redis.path, configuration),
         environment=binaries.redis.environment,
         ready=lambda: _redis_answers(socket),
+        side_by_side=_AFTER_POSTGRES,
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from dev.errors import DevError
-from dev.program import Program
+from dev.program import Program, waves
 from dev.state import StateFolder
 from dev.supervision import Ended, Supervisor
 
@@ -68,30 +68,42 @@ class Stack:
         return list(self._programs)
 
     def start(self, names: Iterable[str]) -> None:
-        """Start programs one after the other, each when the one before is ready.
+        """Start programs in order, each when those before it are ready; side by side where they allow it.
 
         Raises DevError with the last lines of its log if one ends first or does not become ready in its time.
         """
-        for name in names:
-            program = self._programs[name]
-            ends = self._supervisor.ends(name)
-            self._progress(f"starting {name}")
-            self._supervisor.start_program(name)
-            for _ in self._attempts(name, program.start_limit):
-                if self._supervisor.ends(name) > ends:
-                    end = self._supervisor.last_end(name)
-                    if program.oneshot and end is not None and end.successful:
-                        break
-                    how = "failed" if program.oneshot else "ended before it was ready"
-                    raise self._failure(name, f"{how} ({end.cause if end else 'unknown'})")
-                if self.state(name) in {"BACKOFF", "FATAL"}:
-                    raise self._failure(name, f"can't be run ({self._supervisor.spawn_error(name)})")
-                if self._is_ready(program):
-                    break
+        for together in waves(self._programs[name] for name in names):
+            self._progress(f"starting {', '.join(together)}")
+            ends = {name: self._supervisor.ends(name) for name in together}
+            for name in together:
+                self._supervisor.start_program(name)
+            self._wait_started(ends)
+
+    def _wait_started(self, ends: Mapping[str, int]) -> None:
+        """Wait until programs are ready, or oneshots done, that had ended so often before their start."""
+        began, missing = time.monotonic(), list(ends)
+        while missing := [name for name in missing if not self._has_started(name, ends[name])]:
+            for name in missing:
+                limit_seconds = self._programs[name].start_limit.total_seconds()
+                if time.monotonic() - began > limit_seconds:
+                    raise self._failure(name, f"was not ready after {limit_seconds:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _has_started(self, name: str, ends: int) -> bool:
+        program = self._programs[name]
+        if self._supervisor.ends(name) > ends:
+            end = self._supervisor.last_end(name)
+            if program.oneshot and end is not None and end.successful:
+                return True
+            how = "failed" if program.oneshot else "ended before it was ready"
+            raise self._failure(name, f"{how} ({end.cause if end else 'unknown'})")
+        if self.state(name) in {"BACKOFF", "FATAL"}:
+            raise self._failure(name, f"can't be run ({self._supervisor.spawn_error(name)})")
+        return self._is_ready(program)
 
     def stop(self, name: str) -> None:
         """Stop one program and leave it stopped."""
-        self._supervisor.stop_program(name)
+        self._supervisor.stop_programs([name])
 
     def restart(self, name: str) -> None:
         """Stop one program if it runs and start it again; ready on return."""
@@ -133,16 +145,12 @@ class Stack:
         Raises DevError with the last lines of its log after the limit (by default its own for a start).
         """
         program = self._programs[name]
-        for _ in self._attempts(name, limit or program.start_limit):
-            if self._is_ready(program):
-                break
-
-    def _attempts(self, name: str, limit: timedelta) -> Iterator[None]:
-        deadline = time.monotonic() + limit.total_seconds()
-        while time.monotonic() < deadline:
-            yield
+        limit_seconds = (limit or program.start_limit).total_seconds()
+        deadline = time.monotonic() + limit_seconds
+        while not self._is_ready(program):
+            if time.monotonic() > deadline:
+                raise self._failure(name, f"was not ready after {limit_seconds:.0f} s")
             time.sleep(_POLL_SECONDS)
-        raise self._failure(name, f"was not ready after {limit.total_seconds():.0f} s")
 
     def _is_ready(self, program: Program) -> bool:
         if program.oneshot or not self.pid(program.name):

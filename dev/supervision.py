@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import xmlrpc.client
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from dev.errors import DevError
 from dev.leftovers import SessionRecord
 from dev.paths import CHECKOUT
-from dev.program import Program, Restart
+from dev.program import Program, Restart, waves
 from dev.state import StateFolder, run_folder
 
 __all__ = ["Ended", "Supervisor", "program_states"]
@@ -44,6 +45,9 @@ _STARTED: Final = re.compile(r"spawned: '(?P<name>[^']+)' with pid (?P<pid>\d+)"
 _ENDED: Final = re.compile(r"(?P<how>exited|stopped): (?P<name>\S+) \((?P<cause>[^;)]*)")
 _BY_SIGNAL: Final = re.compile(r"terminated by (?P<signal>SIG\w+)")
 _BY_EXIT: Final = re.compile(r"exit status (?P<status>-?\d+)")
+
+_ALIVE: Final = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
+_POLL_SECONDS: Final = 0.03
 
 # supervisord looks at most a second after a signal; its programs have their own limits before that.
 _MARGIN: Final = timedelta(seconds=5)
@@ -137,7 +141,10 @@ class Supervisor:
             return []
         limit = _MARGIN + sum((program.stop_limit for program in self._programs.values()), timedelta())
         if process.poll() is None:
-            process.terminate()
+            try:
+                self._shut_down()
+            except DevError:
+                process.terminate()  # it does not answer; it stops its programs all the same
             try:
                 process.wait(limit.total_seconds())
             except subprocess.TimeoutExpired:
@@ -161,14 +168,26 @@ class Supervisor:
         wait = False
         self._call("startProcess", name, wait)
 
-    def stop_program(self, name: str) -> None:
-        """Stop a running program and wait for its end, which is noted on return."""
-        pid = self.pid(name)
-        wait = True
-        self._call("stopProcess", name, wait)
+    def stop_programs(self, names: Iterable[str]) -> None:
+        """Stop running programs side by side and wait for their ends, which are noted on return."""
+        pids = {name: self.pid(name) for name in names}
+        wait = False
+        for name in pids:
+            self._call("stopProcess", name, wait)
+        # supervisord kills what outlasts its limit. Each question also wakes it up to see who has ended.
+        limit = max((self._programs[name].stop_limit for name in pids), default=timedelta()) + _MARGIN
+        deadline = time.monotonic() + limit.total_seconds()
+        while alive := [name for name in pids if self.state(name) in _ALIVE]:
+            if time.monotonic() > deadline:
+                raise DevError(f"{', '.join(alive)} did not stop in {limit.total_seconds():.0f} s")
+            time.sleep(_POLL_SECONDS)
         # The log tells of the end a moment later: it must not be taken for that of the next process.
+        noted = {name: pid for name, pid in pids.items() if pid}
         with self._lock:
-            self._lock.wait_for(lambda: self._lives[name].last_pid == pid, _MARGIN.total_seconds())
+            self._lock.wait_for(
+                lambda: all(self._lives[name].last_pid == pid for name, pid in noted.items()),
+                _MARGIN.total_seconds(),
+            )
 
     def state(self, name: str) -> str:
         """Give supervisor's name of the program's state: RUNNING, STOPPED, EXITED, FATAL and so on."""
@@ -191,6 +210,11 @@ class Supervisor:
         """Give the program's last end; None if it never ended."""
         with self._lock:
             return self._lives[name].last_end
+
+    def _shut_down(self) -> None:
+        for names in reversed(waves(self._programs.values())):
+            self.stop_programs([name for name in names if self.state(name) in _ALIVE])
+        self._call("shutdown")
 
     def _information(self, name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", self._call("getProcessInfo", name))

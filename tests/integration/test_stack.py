@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -180,6 +181,82 @@ def test_a_oneshot_is_done_before_the_next_program_starts(tmp_path: Path) -> Non
         log = state.logs / "read.log"
         with Stack(state, steps):
             assert log.read_text() == "done\n"
+
+
+def _pair(state: StateFolder, script: str) -> list[Program]:
+    """Declare two programs side by side that each get the paths of their own mark and of the other's."""
+    file = state.app / "script.py"  # supervisor passes no line break on
+    file.write_text(_MARKS + script)
+    state.user.give(file)
+    marks = [str(state.app / name) for name in ("one", "two")]
+    return [
+        Program(
+            name,
+            (sys.executable, file, *order),
+            ready=lambda path=Path(order[0]): path.exists(),  # type: ignore[misc]
+            side_by_side="pair",
+            start_limit=timedelta(seconds=20),
+        )
+        for name, order in (("one", marks), ("two", marks[::-1]))
+    ]
+
+
+_MARKS = """
+import pathlib, signal, sys, time
+own, other = map(pathlib.Path, sys.argv[1:])
+def wait(condition):
+    while not condition():
+        time.sleep(0.02)
+"""
+_READY_AFTER_EACH_OTHERS_START = """
+started = own.with_suffix('.started')
+started.touch()
+wait(other.with_suffix('.started').exists)
+own.touch()
+time.sleep(600)
+"""
+_STOPS_AFTER_THE_OTHERS_SIGNAL = """
+def stop(*_):
+    own.unlink()
+    wait(lambda: not other.exists())
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+own.touch()
+time.sleep(600)
+"""
+
+
+def test_programs_side_by_side_start_at_once(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state, Stack(state, _pair(state, _READY_AFTER_EACH_OTHERS_START)) as stack:
+        assert all(stack.pid(name) for name in stack.names)
+
+
+def test_programs_side_by_side_are_told_to_stop_at_once(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state:
+        with Stack(state, _pair(state, _STOPS_AFTER_THE_OTHERS_SIGNAL)) as stack:
+            pass
+        log = stack.log_path("supervisord").read_text()
+    assert log.count("(exit status 0)") == 2
+    assert "with SIGKILL" not in log
+
+
+def test_one_of_several_side_by_side_that_fails_is_named_while_others_are_not_ready_yet(
+    tmp_path: Path,
+) -> None:
+    hangs = Program(
+        "hangs",
+        (sys.executable, "-c", "import time; time.sleep(600)"),
+        ready=lambda: False,
+        start_limit=timedelta(seconds=600),
+        side_by_side="pair",
+    )
+    fails = replace(hangs, name="fails", command=("sh", "-c", "exit 3"), restart=Restart.NO)
+    with (
+        open_state(tmp_path) as state,
+        pytest.raises(DevError, match=r"fails ended before it was ready \(exit status 3\)"),
+        Stack(state, [hangs, fails], lambda _: None),
+    ):
+        pass
 
 
 def test_an_environment_reaches_the_program_unchanged(tmp_path: Path) -> None:
