@@ -40,6 +40,7 @@ from tests.e2e.database import Database
 from tests.e2e.histories import BUNDLED_PLAYER, FULL_ID_ENDING, Game, history
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 from tests.fakes.lichess import Control
+from tests.integration.template import place_data
 
 __all__ = [
     "INGESTION",
@@ -275,7 +276,7 @@ class System:
         """Begin a test: every program runs, Lichess is as at the start, nobody is tracked."""
         self.execute("UPDATE players SET tracked = false")
         for name in self.stack.names:
-            if not self.stack.pid(name) and name not in _ONCE:
+            if not self.stack.pid(name):
                 self.stack.start([name])
         self.wait_until(
             lambda: (
@@ -324,7 +325,8 @@ _CAUSES: Final = ("exception", "error", "reason", "detail", "code")
 """Where a log line of ours says what went wrong."""
 _OURS: Final = ("app.", "workers.", "plugins.")
 """Loggers of ours; a library's line has its cause in its text."""
-_ONCE: Final = ("migrate", "worker-token", "owner-token")
+_IN_TEMPLATE: Final = ("migrate", "worker-token", "owner-token")
+"""Programs whose work is done in the data that a system starts from."""
 _PLAYERS: Final = """
     SELECT username, tracked, state, state_detail, failures, backfilling, seen_until, next_sync_at - now(),
            (SELECT jsonb_object_agg(state, n) FROM
@@ -362,6 +364,7 @@ def running_system(
     reports: list[str] = []
     token_file = folder / "lichess-token"
     with open_state(folder, reports.append, games) as state:
+        place_data(state)
         services = data_services(state)
         if not token_file.exists():
             token_file.touch(mode=0o600)
@@ -379,7 +382,8 @@ def running_system(
             },
             first=(_fake_lichess(services, games, port),),
         )
-        wanted = [program for program in pipeline.programs if program.name not in set(ROLES) - set(roles)]
+        left_out = {*_IN_TEMPLATE, *ROLES} - set(roles)
+        wanted = [program for program in pipeline.programs if program.name not in left_out]
         with (
             Stack(state, [*wanted, *extra(pipeline)], reports.append) as stack,
             Control(f"http://127.0.0.1:{port}") as lichess,

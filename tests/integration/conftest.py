@@ -16,11 +16,10 @@ Time is not waited for but moved: `api.execute("UPDATE players SET next_sync_at 
 folders (e2e, chaos) import these fixtures in a conftest of their own.
 """
 
-import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,15 +33,13 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from app.access.service import Scope, new_secret, put_token
-from app.db.migrate import migrate
-from app.db.session import create_engine, create_sessions
-from app.kit.environment import PREFIX
+from app.access.service import Scope
 from app.main import create_app
 from app.settings import Settings
 from dev.postgres.cluster import DATABASE, MIGRATION_ROLE, PORT
-from dev.services import Services, running_services
+from dev.services import Services
 from dev.stack import Stack
+from tests.integration.template import create_tokens, services_on_template, settings_of
 from workers.api_client import ApiClient
 
 __all__ = ["Api", "Backend", "api", "api_server", "backend"]
@@ -163,17 +160,6 @@ class Api:
             client.close()
 
 
-def settings_of(services: Services) -> Settings:
-    """Return the settings of an API that runs on the services; the environment is not asked."""
-    named = {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in services.environment.items()
-        if name.startswith(PREFIX)
-    }
-    # The tests reach the API over TCP: its socket would be one more file to clear away.
-    return Settings.model_validate({**named, "api_socket": None})
-
-
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """Serve an application from a thread, on a free port of the loopback; yield its address."""
@@ -193,28 +179,11 @@ def served(app: FastAPI) -> Iterator[str]:
         listener.close()
 
 
-def create_tokens(settings: Settings, scopes: Sequence[Scope] = tuple(Scope)) -> dict[Scope, SecretStr]:
-    """Enter a token for each scope in the database."""
-    tokens = {scope: new_secret() for scope in scopes}
-
-    async def put_all() -> None:
-        engine = create_engine(settings)
-        async with create_sessions(engine)() as session, session.begin():
-            for scope, token in tokens.items():
-                await put_token(session, f"test-{scope.value}", token, [scope])
-        await engine.dispose()
-
-    asyncio.run(put_all())
-    return tokens
-
-
 @pytest.fixture(scope="session")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Run the data services, once for all tests, on a migrated database."""
-    with running_services(tmp_path_factory.mktemp("backend")) as (stack, services):
-        settings = settings_of(services)
-        migrate(settings)
-        yield Backend(stack, services, settings)
+    with services_on_template(tmp_path_factory.mktemp("backend")) as (stack, services):
+        yield Backend(stack, services, settings_of(services))
 
 
 @pytest.fixture(scope="session")
@@ -222,7 +191,8 @@ def api_server(backend: Backend) -> Iterator[Api]:
     """Serve the API, once for all tests."""
     app = create_app(backend.settings)
     with served(app) as url:
-        server = Api(app, url, backend, create_tokens(backend.settings))
+        tokens = create_tokens(backend.settings, {f"test-{scope.value}": [scope] for scope in Scope})
+        server = Api(app, url, backend, {scope: tokens[f"test-{scope.value}"] for scope in Scope})
         yield server
         server.close()
 

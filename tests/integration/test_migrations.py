@@ -12,7 +12,7 @@ from app.db import migrate as migrations
 from app.settings import Settings
 from dev.postgres.cluster import DATABASE, MIGRATION_ROLE, PORT
 from dev.services import running_services
-from tests.integration.conftest import settings_of
+from tests.integration.template import settings_of
 
 # What the first release writes, word for word.
 _OLD_EVALUATION = """

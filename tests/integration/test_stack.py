@@ -24,12 +24,21 @@ from dev.program import Program, Restart
 from dev.services import POOL_PORT, Services, data_services, open_state, running_services
 from dev.stack import Stack
 from dev.state import StateFolder
+from tests.integration.template import place_data, services_on_template
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Services]]:
     with running_services(tmp_path_factory.mktemp("stack")) as stack_and_services:
         yield stack_and_services
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """Give a state folder with a database that is set up already."""
+    with open_state(tmp_path) as state:
+        place_data(state)
+    return tmp_path
 
 
 def _connect(state: StateFolder, port: int, role: str) -> psycopg.Connection:
@@ -112,21 +121,21 @@ def test_a_second_stack_on_the_same_folder_says_who_has_it(running: tuple[Stack,
     assert running[0].pid("postgres")
 
 
-def test_data_survives_a_stop_and_a_start(tmp_path: Path) -> None:
-    with running_services(tmp_path) as (_, services):
+def test_data_survives_a_stop_and_a_start(prepared: Path) -> None:
+    with running_services(prepared) as (_, services):
         with _connect(services.state, POOL_PORT, ROLE) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         with redis.Redis(unix_socket_path=str(services.redis_socket)) as client:
             client.set("kept", "42")
-    with running_services(tmp_path) as (_, services):
+    with running_services(prepared) as (_, services):
         with _connect(services.state, POOL_PORT, ROLE) as connection:
             assert _value(connection, "SELECT answer FROM kept") == 42
         with redis.Redis(unix_socket_path=str(services.redis_socket)) as client:
             assert client.get("kept") == b"42"
 
 
-def test_stopping_leaves_no_process_and_no_socket(tmp_path: Path) -> None:
-    with running_services(tmp_path) as (stack, services):
+def test_stopping_leaves_no_process_and_no_socket(prepared: Path) -> None:
+    with running_services(prepared) as (stack, services):
         supervisord = SessionRecord.read(services.state.session)
         assert supervisord is not None
         family = _family(supervisord.pid)
@@ -135,9 +144,9 @@ def test_stopping_leaves_no_process_and_no_socket(tmp_path: Path) -> None:
     assert not services.state.run.exists()
 
 
-def test_a_part_that_crashes_is_restarted_and_named(tmp_path: Path) -> None:
+def test_a_part_that_crashes_is_restarted_and_named(prepared: Path) -> None:
     told: list[str] = []
-    with open_state(tmp_path) as state:
+    with open_state(prepared) as state:
         services = data_services(state)
         with Stack(state, services.programs, told.append) as stack:
             for name in stack.names:
@@ -290,37 +299,37 @@ def _start_up(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
     return up, _family(up.pid)
 
 
-def test_a_killed_driver_leaves_no_process_and_the_next_start_works(tmp_path: Path) -> None:
-    up, family = _start_up(tmp_path)
+def test_a_killed_driver_leaves_no_process_and_the_next_start_works(prepared: Path) -> None:
+    up, family = _start_up(prepared)
     up.kill()
     up.communicate()
-    with running_services(tmp_path) as (_, services):  # at once: the old ones may still be stopping
+    with running_services(prepared) as (_, services):  # at once: the old ones may still be stopping
         _wait_until_gone(family)
         with _connect(services.state, POOL_PORT, ROLE) as connection:
             assert _value(connection, "SELECT 1") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    up, family = _start_up(tmp_path)
+def test_a_signal_stops_everything_cleanly(prepared: Path, number: signal.Signals) -> None:
+    up, family = _start_up(prepared)
     up.send_signal(number)
     up.communicate()
     assert up.returncode == 0
     _wait_until_gone(family)
-    log = (tmp_path / "log" / "postgres.log").read_text()
+    log = (prepared / "log" / "postgres.log").read_text()
     assert "database system is shut down" in log
 
 
-def test_the_programs_of_a_killed_supervisor_stop_cleanly(tmp_path: Path) -> None:
-    up, family = _start_up(tmp_path)
-    supervisord = SessionRecord.read(tmp_path / "supervisor" / "session.json")
+def test_the_programs_of_a_killed_supervisor_stop_cleanly(prepared: Path) -> None:
+    up, family = _start_up(prepared)
+    supervisord = SessionRecord.read(prepared / "supervisor" / "session.json")
     assert supervisord is not None
     os.kill(supervisord.pid, signal.SIGKILL)
     up.communicate()
     assert up.returncode == 1
     _wait_until_gone(family)
     # What they said of it went to a pipe that nobody read; PostgreSQL's next start tells.
-    with running_services(tmp_path) as (stack, _):
+    with running_services(prepared) as (stack, _):
         log = stack.log_path("postgres").read_text()
     assert log.count("database system was shut down") == 2
     assert "database system was interrupted" not in log
@@ -328,7 +337,7 @@ def test_the_programs_of_a_killed_supervisor_stop_cleanly(tmp_path: Path) -> Non
 
 def test_a_path_too_long_for_sockets_is_no_obstacle(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
-    with running_services(folder) as (_, services):
+    with services_on_template(folder) as (_, services):
         assert services.state.run.parent == Path("/tmp")  # noqa: S108
         with _connect(services.state, POOL_PORT, ROLE) as connection:
             assert _value(connection, "SELECT 1") == 1
