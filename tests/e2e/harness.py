@@ -275,6 +275,7 @@ class System:
     def begin(self) -> None:
         """Begin a test: every program runs, Lichess is as at the start, nobody is tracked."""
         self.execute("UPDATE players SET tracked = false")
+        self.lichess.hold_after(None)
         for name in self.stack.names:
             if not self.stack.pid(name):
                 self.stack.start([name])

@@ -29,6 +29,7 @@ from tests.fakes.lichess import (
 
 HEADERS = {"User-Agent": "scoresheet-tests/1.0 (integration)", "Accept": "application/x-ndjson"}
 TIMEOUT_SECONDS = 30
+POLL_SECONDS = 0.01
 ALICE = "/api/games/user/alice"
 REPOSITORY = Path(__file__).parents[2]
 ESTABLISHED = "01"  # a state in /proc/net/tcp
@@ -145,6 +146,24 @@ async def test_a_stall_with_an_end_goes_on(lichess: Control, http: httpx.AsyncCl
     lines: list[str] = []
     await read_lines(http, lines)
     assert len(lines) == 10
+
+
+async def test_a_held_stream_stays_under_way_and_goes_on_where_it_was(
+    lichess: Control, http: httpx.AsyncClient
+) -> None:
+    lines: list[str] = []
+    lichess.hold_after(4)
+    task = asyncio.create_task(read_lines(http, lines))
+    for games in (4, 7):
+        # A blank line at the end: it is held.
+        while sum(map(bool, lines)) < games or lines[-1]:  # noqa: ASYNC110 - httpx tells nobody of a line
+            await asyncio.sleep(POLL_SECONDS)
+        (request,) = lichess.requests
+        assert (request.games_sent, request.ended_s) == (games, None)
+        lichess.hold_after(7)
+    lichess.hold_after(None)
+    await task
+    assert [json.loads(line)["id"] for line in lines if line] == [f"game{n:04d}" for n in range(10)]
 
 
 @pytest.mark.mutation("one request to Lichess at a time")

@@ -28,6 +28,7 @@ class Export:
 
         def count_game() -> None:
             record.games_sent += 1
+            site.games_sent += 1
 
         def end(outcome: Outcome) -> None:
             if record.ended_s is None:
@@ -38,7 +39,7 @@ class Export:
         try:
             answer = await site.answer(Request(scope, receive), record)
             record.status = answer.status
-            await Delivery(answer, connection, receive, send).run(Observer(count_game, end))
+            await Delivery(answer, connection, receive, send).run(Observer(site.may_send, count_game, end))
         finally:
             end(Outcome.CUT)
 

@@ -90,12 +90,19 @@ class Control:
         """Set the pace of exports: None for Lichess's own, 0 for as fast as possible."""
         self._call("POST", "/settings", json={"speed_limit": games_per_second})
 
+    def hold_after(self, games: int | None) -> None:
+        """Let so many games go out, counted over all requests since the last reset; None lets all go.
+
+        Then every answer stays under way, with blank lines for a sign of life, until this is called again.
+        """
+        self._call("POST", "/settings", json={"hold_after": games})
+
     def set_tokens(self, tokens: dict[str, str]) -> None:
         """Replace the valid tokens, each with the username it belongs to."""
         self._call("POST", "/settings", json={"tokens": tokens})
 
     def reset(self) -> None:
-        """Return to the games loaded at the start: no faults, records or penalty; limit and tokens stay."""
+        """Return to the games of the start: no faults, hold, records, penalty; limit and tokens stay."""
         self._call("POST", "/reset")
 
     def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:

@@ -18,13 +18,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Settings(BaseModel):
     """What can be set while the server runs; absent fields stay as they are.
 
-    A `speed_limit` of null is Lichess's own, 0 none.
+    A `speed_limit` of null is Lichess's own, 0 none; a `hold_after` of null lets all games go out.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     penalty_seconds: float | None = Field(default=None, ge=0)
     speed_limit: float | None = Field(default=None, ge=0)
+    hold_after: int | None = Field(default=None, ge=0)
     tokens: dict[str, str] | None = None
 
 
@@ -103,6 +104,8 @@ class ControlRoutes:
             self._site.gate.penalty_seconds = settings.penalty_seconds
         if "speed_limit" in settings.model_fields_set:
             self._site.speed_limit = settings.speed_limit
+        if "hold_after" in settings.model_fields_set:
+            self._site.hold_after = settings.hold_after
         if settings.tokens is not None:
             self._site.tokens = settings.tokens
         return _done()

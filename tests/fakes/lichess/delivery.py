@@ -15,6 +15,8 @@ from tests.fakes.lichess.playback import Send as SendStep
 DRIP_SLICE_SECONDS = 0.05
 # Without a speed limit nothing in the loop waits: let others, above all the watcher, run now and then.
 GAMES_BETWEEN_YIELDS = 16
+# A stream that is held says so often that it is alive, by a blank line.
+HELD_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Whom to tell, in the very moment it happens, that a game went out or the answer ended."""
+    """Whom to tell, in the very moment it happens, that a game went out or the answer ended.
 
+    `may_send` is asked before each game.
+    """
+
+    may_send: Callable[[], bool]
     game_sent: Callable[[], None]
     ended: Callable[[Outcome], None]
 
@@ -72,6 +78,9 @@ class Delivery:
         await self._send(self._answer.start)
         pace = _Pace(self._answer.games_per_second)
         for step in self._answer.steps:
+            while isinstance(step, SendStep) and step.is_game and not observer.may_send():
+                await self._send_body(b"\n")
+                await asyncio.sleep(HELD_SECONDS)
             match step:
                 case HangUp(reset=reset):
                     if reset:

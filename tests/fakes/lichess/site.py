@@ -56,10 +56,19 @@ class Site:
     gate: Gate = field(default_factory=Gate)
     journal: Journal = field(default_factory=Journal)
     faults: FaultScript = field(default_factory=FaultScript)
+    games_sent: int = 0
+    """Since the last reset, repeats included."""
+    hold_after: int | None = None
+    """So many games go out, then every answer waits."""
+
+    def may_send(self) -> bool:
+        """Tell whether another game may go out now."""
+        return self.hold_after is None or self.games_sent < self.hold_after
 
     def reset(self, games: Iterable[StoredGame]) -> None:
-        """Return to these games, with no faults, requests and penalty; tokens and the speed limit stay."""
+        """Return to these games: no faults, hold, requests and penalty; tokens and the speed limit stay."""
         self.world = World(games)
+        self.games_sent, self.hold_after = 0, None
         self.journal.clear()
         self.faults.clear()
         self.gate.forgive()
