@@ -16,13 +16,13 @@ from typing import Final
 
 import pytest
 
-from tests.chaos.messages import drain_games, send
+from tests.chaos.messages import drain_games, send, under_way, wait_delivered
+from tests.chaos.streams import drawn_lines, let_all_go, reach_line, streaming_player
 from tests.e2e.harness import LOCK_TTL_SECONDS, System
 
 _WORKER: Final = Path(sys.executable).parent / "scoresheet-worker"
 _PRODUCER: Final = (_WORKER, "producer")
 _UNLOCKED_PRODUCER: Final = (sys.executable, "-m", "tests.chaos.unlocked_producer")
-_GAMES_A_SECOND: Final = 60
 _SHOWN_BY: Final = "SELECT count(*) FROM games WHERE run_id = %s"
 
 
@@ -61,20 +61,24 @@ def test_two_producers_two_beats_and_repeated_tasks_ask_one_at_a_time(system: Sy
 def test_a_producer_frozen_beyond_its_lease_keeps_its_rival_out(
     system: System, producer: Sequence[str | Path], excludes: bool
 ) -> None:
-    player = system.new_player(history_of=180)
-    system.lichess.set_speed_limit(20)
     system.stack.stop("producer")
-    system.track(player)
-    # One request for the whole history: the connection must outlive the lease by far.
+    player = streaming_player(system)
+    # One request for the whole history.
     system.execute("UPDATE players SET slice_games = 1000 WHERE username = %s", player.name)
     with ExitStack() as rivals:
         pids = [rivals.enter_context(_ready_rival(system, f"rival-{number}", *producer)) for number in (1, 2)]
-        system.wait_until(lambda: system.sent(player) >= 20, "20 lines")
+        # Held there, the connection outlives the lease by as much as the rival needs.
+        reach_line(system, player, 20)
         frozen = _freeze_the_asking(system, pids)
+        asked = len(system.lichess.requests)
+
+        def is_free() -> bool:
+            # A rival that gets in takes the lock at once.
+            return not client.exists("scoresheet:lichess:lock") or len(system.lichess.requests) > asked
+
         with system.redis() as client:
-            system.wait_until(lambda: not client.exists("scoresheet:lichess:lock"), "the lease ran out")
+            system.wait_until(is_free, "the lease ran out")
             # Now the rival finds nothing in Redis that would hold it back: give it time to try.
-            asked = len(system.lichess.requests)
             tries = _rounds(system)
             system.wait_until(lambda: _rounds(system) >= tries + LOCK_TTL_SECONDS, "more rounds")
         if excludes:
@@ -83,6 +87,7 @@ def test_a_producer_frozen_beyond_its_lease_keeps_its_rival_out(
             system.wait_until(lambda: len(system.lichess.requests) > asked, "the rival asks")
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
+        let_all_go(system)
         system.wait_whole(player)
     assert (system.lichess.overlaps() == []) is excludes
     if excludes:
@@ -91,13 +96,12 @@ def test_a_producer_frozen_beyond_its_lease_keeps_its_rival_out(
 
 def test_redis_that_forgets_the_lock_lets_no_rival_in(system: System, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=250)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
+    player = streaming_player(system)
     with _ready_rival(system, "rival-producer", *_PRODUCER), system.redis() as client:
-        system.track(player)
-        for line in sorted(rng.sample(range(5, 200), 3)):
-            system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        for line in drawn_lines(rng, 3):
+            reach_line(system, player, line)
             client.flushall()
+        let_all_go(system)
         system.wait_whole(player)
     system.check_requests()
 
@@ -116,16 +120,15 @@ def test_a_message_delivered_three_times_in_any_order_gives_the_same_rows(system
     newest = [[name, later_run, line, payload] for name, _, line, payload in sent]
     deliveries = [*newest * 3, *earlier * 3]
     rng.shuffle(deliveries)
+    before = under_way(system)
     send(system, "process_game_data", "db_queue", deliveries)
     system.stack.start(["consumer"])
-    with system.redis() as client:
-        system.wait_until(lambda: client.llen("db_queue") == 0, "all messages are taken")
     # Taken is not stored: a game may still be shown as it was when it was under way.
     system.wait_until(
         lambda: system.value(_SHOWN_BY, later_run) == len(player.games), "the newest lines are stored"
     )
-    system.wait_whole(player)
-    system.wait_standstill(player)
+    # Then no message of an earlier sight may change them.
+    wait_delivered(system, but=before)
     system.wait_whole(player)
 
 

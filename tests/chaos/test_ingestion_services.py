@@ -1,9 +1,10 @@
 """Is every game stored, once, when Redis, PostgreSQL or PgBouncer fail, freeze or forget at any moment?"""
 
+import json
 import os
 import random
 import signal
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -12,14 +13,18 @@ from typing import Final
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 from redis.exceptions import OutOfMemoryError
 
 from dev.postgres.cluster import DATABASE, ROLE
 from dev.services import POOL_ADMIN, POOL_PORT
-from tests.e2e.harness import LOCK_TTL_SECONDS, Player, System
+from tests.chaos.streams import drawn_lines, let_all_go, reach_line, streaming_player
+from tests.e2e.harness import Player, System
 
-_GAMES: Final = 200
-_GAMES_A_SECOND: Final = 150
+_AWAY: Final = '"database_unavailable"'
+_ASKED: Final = ("observations", "seen")
+"""Ends of the paths by which consumers and the producer report."""
+_RETRIES: Final = 3
 
 
 def _flush_redis(system: System) -> None:
@@ -28,9 +33,9 @@ def _flush_redis(system: System) -> None:
 
 
 def _freeze_redis(system: System) -> None:
-    # Longer than the lock of the gate lives without a heartbeat.
+    # Until the lock of the gate lapses without a heartbeat, and its holder leaves Lichess.
     with _frozen(system.stack.pid("redis")):
-        time.sleep(LOCK_TTL_SECONDS + 1)
+        _wait_until_nobody_asks(system)
 
 
 def _fill_redis(system: System) -> None:
@@ -40,7 +45,8 @@ def _fill_redis(system: System) -> None:
         try:
             with pytest.raises(OutOfMemoryError):
                 client.set("anything", "more")
-            time.sleep(LOCK_TTL_SECONDS + 1)
+            let_all_go(system)  # the next game can't be sent on
+            _wait_until_nobody_asks(system)
         finally:
             client.config_set("maxmemory", "256mb")
 
@@ -56,7 +62,7 @@ def _terminate_sessions(system: System) -> None:
 def _pause_pool(system: System) -> None:
     with _pool_admin(system) as admin:
         admin.execute(f"PAUSE {DATABASE}".encode())
-        time.sleep(2)
+        system.wait_until(lambda: _clients_waiting(admin), "somebody waits for the pool")
         admin.execute(f"RESUME {DATABASE}".encode())
 
 
@@ -88,14 +94,13 @@ _FAULTS: Final[Mapping[str, Callable[[System], None]]] = MappingProxyType(
 @pytest.mark.parametrize("fault", _FAULTS)
 def test_no_game_is_lost_or_doubled(system: System, fault: str, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
-    for line in sorted(rng.sample(range(10, _GAMES - 50), 2)):
-        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+    player = streaming_player(system)
+    for line in drawn_lines(rng, 2):
         for name in ("postgres", "pgbouncer", "redis"):
             system.stack.wait_ready(name)
+        reach_line(system, player, line)
         _FAULTS[fault](system)
+    let_all_go(system)
     system.wait_whole(player)
     system.check_requests()
     _assert_workers_lived_on(system)
@@ -103,13 +108,12 @@ def test_no_game_is_lost_or_doubled(system: System, fault: str, seed: int) -> No
 
 def test_redis_restarted_with_tasks_in_flight_ends_no_worker(system: System) -> None:
     # Newer versions of Celery exit here: this test judges an upgrade.
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
     before = _worker_pids(system)
-    system.track(player)
+    player = streaming_player(system)
     for line in (40, 90, 150):
-        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+        reach_line(system, player, line)
         system.stack.restart("redis")
+    let_all_go(system)
     system.wait_whole(player)
     assert _worker_pids(system) == before
     system.check_requests()
@@ -128,12 +132,15 @@ def test_the_api_says_503_and_when_to_come_back_while_the_database_is_away(syste
 
 
 def test_games_wait_out_a_database_that_is_away_for_long(system: System) -> None:
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
-    system.wait_until(lambda: system.stored(player) >= 50, "50 games")
+    player = streaming_player(system)
+    reach_line(system, player, 50, stored_beyond=0)
     system.stack.stop("postgres")
-    time.sleep(8)  # many retries of every client
+    before = _refused(system)
+    let_all_go(system)
+    # Meanwhile both ends of the pipeline try again and again.
+    system.wait_until(
+        lambda: min((_refused(system) - before)[path] for path in _ASKED) >= _RETRIES, "all have tried again"
+    )
     system.stack.start(["postgres"])
     system.wait_whole(player)
     system.check_requests()
@@ -153,6 +160,25 @@ def _worker_pids(system: System) -> dict[str, int]:
 def _assert_workers_lived_on(system: System) -> None:
     """Fail if the fault of a service ended a worker or the API: they wait for its return."""
     assert 0 not in _worker_pids(system).values()
+
+
+def _wait_until_nobody_asks(system: System) -> None:
+    system.wait_until(
+        lambda: all(request.ended_s is not None for request in system.lichess.requests), "nobody asks Lichess"
+    )
+
+
+def _clients_waiting(admin: psycopg.Connection) -> int:
+    """Count the clients of PgBouncer that wait for a connection to our database."""
+    with admin.cursor(row_factory=dict_row) as cursor:
+        pools = cursor.execute(b"SHOW POOLS").fetchall()
+    return sum(pool["cl_waiting"] for pool in pools if pool["database"] == DATABASE)
+
+
+def _refused(system: System) -> Counter[str]:
+    """Count the requests that the API could not serve without its database, by the end of its path."""
+    lines = system.stack.log_path("api").read_text().splitlines()
+    return Counter(json.loads(line)["path"].rpartition("/")[2] for line in lines if _AWAY in line)
 
 
 @contextmanager

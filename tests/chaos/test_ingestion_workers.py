@@ -6,28 +6,26 @@ import signal
 
 import pytest
 
+from tests.chaos.streams import drawn_lines, let_all_go, reach_line, streaming_player
 from tests.e2e.harness import System
-
-_GAMES = 200
-_GAMES_A_SECOND = 150
 
 
 @pytest.mark.parametrize("victim", ["main", "child", "every child"])
 def test_killed_consumers_cost_no_game(system: System, victim: str, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
-    killed = 0
-    for threshold in sorted(rng.sample(range(10, _GAMES - 50), 3)):
-        system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")  # noqa: B023
+    player = streaming_player(system)
+    killed = stored = 0
+    for line in drawn_lines(rng, 3):
         _wait_back(system, "consumer", killed)
+        reach_line(system, player, line, stored_beyond=stored)
         if victim == "main":
             killed = system.stack.kill("consumer")
-            continue
-        children = system.wait_until(lambda: system.children("consumer"), "the consumer has children")
-        for child in [rng.choice(children)] if victim == "child" else children:
-            _kill(child)
+        else:
+            children = system.wait_until(lambda: system.children("consumer"), "the consumer has children")
+            for child in [rng.choice(children)] if victim == "child" else children:
+                _kill(child)
+        stored = system.stored(player)
+    let_all_go(system)
     system.wait_whole(player)
     system.check_requests()
 
@@ -35,18 +33,17 @@ def test_killed_consumers_cost_no_game(system: System, victim: str, seed: int) -
 @pytest.mark.parametrize("victim", ["main", "child"])
 def test_a_killed_producer_is_followed_by_one_that_goes_on(system: System, victim: str, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
+    player = streaming_player(system)
     killed = 0
-    for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
-        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+    for line in drawn_lines(rng, 2):
         _wait_back(system, "producer", killed)
+        reach_line(system, player, line)
         if victim == "main":
             killed = system.stack.kill("producer")
         else:
             for child in system.wait_until(lambda: system.children("producer"), "the producer has a child"):
                 _kill(child)
+    let_all_go(system)
     system.wait_whole(player)
     system.check_requests()
 
@@ -54,14 +51,13 @@ def test_a_killed_producer_is_followed_by_one_that_goes_on(system: System, victi
 @pytest.mark.parametrize("name", ["beat", "api"])
 def test_a_killed_part_comes_back_and_nothing_is_missing(system: System, name: str, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
+    player = streaming_player(system)
     killed = 0
-    for line in sorted(rng.sample(range(1, _GAMES - 50), 2)):
-        system.wait_until(lambda: system.sent(player) >= line, f"line {line}")  # noqa: B023
+    for line in drawn_lines(rng, 2):
         _wait_back(system, name, killed)
+        reach_line(system, player, line)
         killed = system.stack.kill(name)
+    let_all_go(system)
     _wait_back(system, name, killed)
     system.wait_whole(player)
     # The schedule goes on, too.
@@ -74,16 +70,14 @@ def test_a_killed_part_comes_back_and_nothing_is_missing(system: System, name: s
 @pytest.mark.parametrize("name", ["consumer", "producer", "beat", "api"])
 def test_a_stop_under_load_ends_in_time_and_loses_nothing(system: System, name: str, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
-    threshold = rng.randrange(10, _GAMES - 50)
-    system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")
+    player = streaming_player(system)
+    reach_line(system, player, rng.randrange(10, 150), stored_beyond=0)
     children = system.children(name)
     system.stack.stop(name)  # with SIGTERM; with SIGKILL after its limit, which its log tells
     assert f"killing '{name}'" not in system.stack.log_path("supervisord").read_text()
     assert [child for child in children if _lives(child)] == []
     system.stack.start([name])
+    let_all_go(system)
     system.wait_whole(player)
     system.check_requests()
 
@@ -91,14 +85,12 @@ def test_a_stop_under_load_ends_in_time_and_loses_nothing(system: System, name: 
 @pytest.mark.parametrize("name", ["consumer", "producer", "api"])
 def test_a_frozen_part_delays_and_no_more(system: System, name: str, seed: int) -> None:
     rng = random.Random(seed)
-    player = system.new_player(history_of=_GAMES)
-    system.lichess.set_speed_limit(_GAMES_A_SECOND)
-    system.track(player)
-    threshold = rng.randrange(10, _GAMES // 2)
-    system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")
+    player = streaming_player(system)
+    reach_line(system, player, rng.randrange(10, 100), stored_beyond=0)
     frozen = [system.stack.pid(name), *system.children(name)]
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
+    let_all_go(system)
     # It stays so until the rest of the pipeline has come as far as it can without it.
     system.wait_standstill(player)
     for pid in frozen:
