@@ -29,7 +29,7 @@ POISONED = {
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Bench]:
-    with analysis_system(ANALYSIS_LEASE_SECONDS=6, ANALYSIS_ATTEMPTS=ATTEMPTS) as bench:
+    with analysis_system(ANALYSIS_ATTEMPTS=ATTEMPTS) as bench:
         yield bench
 
 

@@ -3,11 +3,11 @@
 import os
 import random
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import chess
 import pytest
 
 from app.contract.analyses import (
@@ -30,21 +30,21 @@ from tests.chaos.analyses import (
     invented_game,
     is_alive,
 )
+from tests.e2e.histories import Game
 from tests.fakes.stockfish import Fault, ScriptedStockfish
 from workers.api_client import StaleFence
 
-LEASE_SECONDS = 6
 ENGINE = EngineIdentity(name="Nobody 1", hash_mb=1)
 PLUGIN = PluginId(name="accuracy", version=1)
 LONG = invented_game("longgame", plies=40)
-"""With LONG_NODES, a matter of minutes: nobody comes to its end before it is killed."""
-LONG_NODES = 1_000_000
+LONG_NODES = 10**12
+"""A matter of weeks for one position: nobody comes to its end before it is killed."""
 QUICK_NODES = 1_000
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Bench]:
-    with analysis_system([CONSUMER], ANALYSIS_LEASE_SECONDS=LEASE_SECONDS, ANALYSIS_ATTEMPTS=100) as bench:
+    with analysis_system([CONSUMER], ANALYSIS_ATTEMPTS=100) as bench:
         yield bench
 
 
@@ -64,6 +64,7 @@ def wait_for_worker(bench: Bench, game: str, other_than: int = 0) -> int:
     """Wait until a living process works on a game; return its id."""
 
     def working() -> int:
+        assert not bench.settled(), "it is done already"
         pid = worker_of(bench, game)
         return pid if pid != other_than and is_alive(pid) else 0
 
@@ -82,16 +83,73 @@ def parent(pid: int) -> int:
         return 0
 
 
+def engines_of(bench: Bench, worker: int) -> list[int]:
+    return [pid for pid in bench.engines() if parent(pid) == worker]
+
+
+def scripted(bench: Bench, name: str) -> ScriptedStockfish:
+    stockfish = ScriptedStockfish(bench.new_folder(name))
+    stockfish.install(find_binaries().stockfish.path)
+    return stockfish
+
+
+def place(game: Game, ply: int) -> str:
+    """Return where the men stand after so many plies, as a FEN says it."""
+    board = chess.Board(game.get("initialFen", chess.STARTING_FEN))
+    for san in game["moves"].split()[:ply]:
+        board.push_san(san)
+    return board.board_fen()
+
+
+def hold_at(stockfish: ScriptedStockfish, *places: str) -> None:
+    """Let every search in these places hang, and no other: who comes there stays at work."""
+    stockfish.script(dict.fromkeys(places, Fault.HANG))
+
+
+def wait_held(bench: Bench, stockfish: ScriptedStockfish, worker: int, position: str) -> list[int]:
+    """Wait until an engine of a worker was told a position whose line holds a text; return the engine."""
+
+    def held() -> list[int]:
+        assert not bench.settled(), f"{worker} is done, and never came to {position}"
+        there = {told.pid for told in stockfish.told() if position in told.line}
+        return [pid for pid in engines_of(bench, worker) if pid in there]
+
+    return bench.wait_until(held, f"{worker} searches {position}")
+
+
+def computed_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_at_work(bench: Bench) -> list[int]:
+    """Wait until living processes of the consumer hold games; return them."""
+
+    def at_work() -> list[int]:
+        assert not bench.settled(), "nobody has anything to do any more"
+        rows = bench.system.rows("SELECT worker FROM game_analyses WHERE state = 'running'")
+        holders = {int(worker.rpartition(":")[2]) for (worker,) in rows}
+        return [pid for pid in bench.children() if pid in holders and is_alive(pid)]
+
+    return bench.wait_until(at_work, "somebody works on a game")
+
+
 def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench, seed: int) -> None:
     rng = random.Random(seed)
+    stockfish = scripted(bench, f"killed{seed}")
+    usual = [invented_game(f"usual{n:03}", 12, at=n) for n in range(8)]
     games = [
-        *(invented_game(f"usual{n:03}", 12, at=n) for n in range(8)),
+        *usual,
         invented_game("nomoves0", 0, at=20),
         invented_game("onemove0", 1, at=21),
         invented_game("position", 9, fen="6k1/5ppp/8/8/8/5Q2/5PPP/6K1 b - - 7 30", at=22),
     ]
     bench.put(games)
-    bench.analyse(NODES=5_000, ANALYSIS_CONCURRENCY=1)
+    bench.analyse(NODES=5_000, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
     bench.wait_settled()
     bench.check_whole()
     undisturbed = bench.dump()
@@ -99,18 +157,19 @@ def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench, seed: 
 
     bench.reset()
     bench.put(games[::-1])
-    bench.analyse(NODES=5_000, ANALYSIS_CONCURRENCY=3)
+    hold_at(stockfish, *(place(game, rng.randint(1, 12)) for game in usual))
+    bench.analyse(NODES=5_000, ANALYSIS_CONCURRENCY=3, ENGINE_PATH=stockfish.path)
     for kill in range(6):
-        bench.wait_until(
-            lambda: "running" in bench.states().values() or bench.settled(), "somebody works on a game"
-        )
-        time.sleep(rng.uniform(0, 0.15))
-        main = bench.system.stack.pid(CONSUMER)
-        victims = bench.children() if kill % 3 else [main]
-        # Pid 0, a worker that just ended, would be this process group.
-        if main and victims:
-            with suppress(ProcessLookupError):
-                os.kill(rng.choice(victims), signal.SIGKILL)
+        # No usual game gets past the place that was drawn: somebody is at work.
+        victims = wait_at_work(bench)
+        hold_at(stockfish, *(place(game, rng.randint(1, 12)) for game in usual))
+        kill_one(victims if kill % 3 else [bench.system.stack.pid(CONSUMER)], rng)
+    hold_at(stockfish)
+    for _ in range(2):
+        # Wherever they are in their work, if they are not done yet.
+        lines = len(stockfish.told()) + rng.randrange(100)
+        bench.wait_until(lambda: len(stockfish.told()) >= lines or bench.settled(), "so many lines")  # noqa: B023
+        kill_one(bench.children(), rng)
     bench.wait_settled()
     bench.check_whole()
     assert bench.dump() == undisturbed
@@ -120,20 +179,30 @@ def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench, seed: 
     bench.wait_no_engines()
 
 
+def kill_one(pids: list[int], rng: random.Random) -> None:
+    """Kill one of some processes, if there are any that live."""
+    # Pid 0, a worker that just ended, would be this process group.
+    if pids and (victim := rng.choice(pids)):
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+
+
 def test_a_game_comes_back_through_its_lease_when_its_process_is_killed_again_and_again(
     bench: Bench, seed: int
 ) -> None:
-    rng = random.Random(seed)
+    stockfish = scripted(bench, f"again{seed}")
+    places = [place(LONG, ply) for ply in random.Random(seed).sample(range(1, 40), 3)]
     bench.put([LONG])
-    bench.analyse(NODES=LONG_NODES, ANALYSIS_CONCURRENCY=2)
+    hold_at(stockfish, places[0])
+    bench.analyse(NODES=QUICK_NODES, ANALYSIS_CONCURRENCY=2, ENGINE_PATH=stockfish.path)
     victim = 0
-    for _ in range(3):
+    for here, following in zip(places, [places[1:2], places[2:], []], strict=True):
         victim = wait_for_worker(bench, "longgame", other_than=victim)
-        engines = [pid for pid in bench.engines() if parent(pid) == victim]
-        time.sleep(rng.uniform(0, 0.5))
+        wait_held(bench, stockfish, victim, here)
+        engines = engines_of(bench, victim)
+        hold_at(stockfish, *following)
         os.kill(victim, signal.SIGKILL)
         wait_until_dead(bench, [victim, *engines])
-    bench.on(CONSUMER, NODES=QUICK_NODES)
     bench.wait_settled()
     bench.check_whole()
     assert bench.analysis("longgame")["fence"] >= 4
@@ -142,20 +211,17 @@ def test_a_game_comes_back_through_its_lease_when_its_process_is_killed_again_an
 
 
 def test_an_engine_that_hangs_dies_with_its_killed_worker(bench: Bench) -> None:
-    stockfish = ScriptedStockfish(bench.new_folder("hanging"))
-    stockfish.install(find_binaries().stockfish.path)
+    stockfish = scripted(bench, "hanging")
     bench.on(CONSUMER, NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
     bench.wait_until(
-        lambda: stockfish.searches() == 1 and not bench.engines(), "the worker has tried its engine"
+        lambda: stockfish.searches() >= 1 and not bench.engines(), "the worker has tried its engine"
     )
     # In each but the initial one, at which it is tried: it does not even notice that its input ends.
     stockfish.script({"position fen": Fault.HANG})
-    searches = stockfish.searches()
     bench.put([LONG])
     bench.deliver("longgame")
     victim = wait_for_worker(bench, "longgame")
-    bench.wait_until(lambda: stockfish.searches() == searches + 3, "the engine was told to search")
-    engines = [pid for pid in bench.engines() if parent(pid) == victim]
+    engines = wait_held(bench, stockfish, victim, "position fen")
     assert len(engines) == 1
     os.kill(victim, signal.SIGKILL)
     wait_until_dead(bench, [victim, *engines])
@@ -170,8 +236,12 @@ def test_a_killed_worker_leaves_no_process_and_its_game_is_finished_by_the_next(
     child = 0
     for _ in range(2):
         child = wait_for_worker(bench, "longgame", other_than=child)
+        seconds = rng.uniform(0, 0.3)
+        bench.wait_until(
+            lambda: max(map(computed_seconds, engines_of(bench, child)), default=-1) >= seconds,  # noqa: B023
+            "its engine has computed for a while",
+        )
         family = [*bench.children(), *bench.engines()]
-        time.sleep(rng.uniform(0, 0.5))
         bench.system.stack.kill(CONSUMER)
         wait_until_dead(bench, family)
     bench.on(CONSUMER, NODES=QUICK_NODES)
@@ -202,10 +272,14 @@ def test_a_warm_stop_hands_the_game_back_without_counting_an_attempt(bench: Benc
 
 
 def test_a_worker_paused_beyond_its_lease_changes_nothing_when_it_goes_on(bench: Bench) -> None:
+    stockfish = scripted(bench, "paused")
     bench.put([LONG])
-    bench.analyse(NODES=LONG_NODES, ANALYSIS_CONCURRENCY=1)
+    hold_at(stockfish, place(LONG, 20))
+    bench.analyse(NODES=5 * QUICK_NODES, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
     paused = wait_for_worker(bench, "longgame")
+    (engine,) = wait_held(bench, stockfish, paused, place(LONG, 20))
     os.kill(paused, signal.SIGSTOP)
+    bench.expire_lease("longgame")
     try:
         bench.on(RIVALS[CONSUMER], NODES=QUICK_NODES, ANALYSIS_CONCURRENCY=1)
         bench.wait_settled()
@@ -216,13 +290,16 @@ def test_a_worker_paused_beyond_its_lease_changes_nothing_when_it_goes_on(bench:
         lost = len([event for event in bench.log() if event["event"] == "lease_lost"])
     finally:
         os.kill(paused, signal.SIGCONT)
+    # It goes on with another engine, and comes to the end of the game.
+    hold_at(stockfish)
+    os.kill(engine, signal.SIGKILL)
     bench.wait_until(
         lambda: len([event for event in bench.log() if event["event"] == "lease_lost"]) > lost,
         "the paused worker learns that it lost its lease",
     )
     # What it found with its larger budget is kept, as any evaluation is.
     evaluations, results = bench.dump()
-    assert set(evaluations) >= set(by_other[0])
+    assert set(evaluations) > set(by_other[0])
     assert results == by_other[1]
     assert bench.analysis("longgame") == row
     assert bench.children() == [paused]  # and it goes on to work
