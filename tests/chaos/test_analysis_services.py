@@ -1,7 +1,7 @@
 """Does analysis recover when what it stands on fails, and is nothing done twice that comes twice?"""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +16,8 @@ from tests.chaos.analyses import (
     analysis_system,
     invented_game,
 )
+from tests.fakes import plugins
+from tests.fakes.plugins import patient
 
 GAMES = [
     *(invented_game(f"usual{n:03}", 12, at=n) for n in range(12)),
@@ -23,31 +25,41 @@ GAMES = [
     invented_game("onemove0", 1, at=21),
 ]
 NODES = 2_000
-SETTINGS = {"NODES": NODES, "ANALYSIS_CONCURRENCY": 2}
+CONCURRENCY = 2
 
 Rows = tuple[list[str], list[str]]
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Bench]:
-    # A lease that no pause of this machine outlasts: whoever takes a game twice is caught by its fence.
-    with analysis_system([PRODUCER, CONSUMER, BEAT], ANALYSIS_LEASE_SECONDS=30) as bench:
+    # Who can't report for as long as the API is retried loses the game, and it is taken up again.
+    with analysis_system([PRODUCER, CONSUMER, BEAT], ANALYSIS_LEASE_SECONDS=60) as bench:
         yield bench
 
 
 @pytest.fixture(scope="module")
-def undisturbed(running: Bench) -> Rows:
+def settings(running: Bench) -> Mapping[str, object]:
+    """Install the plugin that holds games; return the settings of a worker that has it."""
+    folder = running.folder / "installed"
+    path = plugins.install(folder, {"patient": patient.WHERE})
+    for item in (folder, *folder.rglob("*")):
+        item.chmod(0o755 if item.is_dir() else 0o644)
+    return {"NODES": NODES, "ANALYSIS_CONCURRENCY": CONCURRENCY, "PYTHONPATH": path}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(running: Bench, settings: Mapping[str, object]) -> Rows:
     """Return what is found when nothing goes wrong."""
     running.reset()
     running.put(GAMES)
-    running.analyse(**SETTINGS)
+    running.analyse(**settings)
     running.wait_settled()
     return running.dump()
 
 
 @pytest.fixture
 def bench(running: Bench, undisturbed: Rows) -> Bench:
-    assert len(undisturbed[1]) == len(BUILT_IN) * len(GAMES)
+    assert len(undisturbed[1]) == (len(BUILT_IN) + 1) * len(GAMES)
     running.reset()
     return running
 
@@ -59,6 +71,16 @@ def fences(bench: Bench) -> set[int]:
 
 def done(bench: Bench) -> int:
     return sum(state == "done" for state in bench.states().values())
+
+
+def wait_held(bench: Bench, count: int) -> None:
+    """Wait until the plugin holds so many workers, each in the midst of a game."""
+
+    def held() -> bool:
+        assert not bench.settled(), "all are done, and none was held"
+        return len(patient.waiting(bench.folder)) >= count
+
+    bench.wait_until(held, f"{count} games are under way")
 
 
 def _flush(bench: Bench) -> None:
@@ -91,13 +113,17 @@ BLOWS = [
 
 @pytest.mark.parametrize("blow", BLOWS, ids=lambda blow: blow.name)
 def test_analysis_recovers_by_itself_and_finds_the_same(
-    bench: Bench, undisturbed: Rows, blow: Blow, seed: int
+    bench: Bench, undisturbed: Rows, settings: Mapping[str, object], blow: Blow, seed: int
 ) -> None:
     after = random.Random(seed).randrange(1, len(GAMES) - 4)
     bench.put(GAMES)
-    bench.analyse(**SETTINGS)
-    bench.wait_until(lambda: done(bench) >= after, f"{after} games are done")
+    newest_first = sorted(GAMES, key=lambda game: -int(game["createdAt"]))
+    patient.hold(bench.folder, [game["id"] for game in newest_first[after:]])
+    bench.analyse(**settings)
+    wait_held(bench, CONCURRENCY)
+    assert done(bench) == after
     blow.strike(bench)
+    patient.release(bench.folder)
     bench.wait_settled()
     bench.system.stack.wait_ready("api")
     bench.check_whole()
@@ -105,11 +131,13 @@ def test_analysis_recovers_by_itself_and_finds_the_same(
     assert {bench.analysis(game["id"])["error"] for game in GAMES} == {None}
 
 
-def test_a_task_delivered_three_times_is_done_once(bench: Bench, undisturbed: Rows) -> None:
+def test_a_task_delivered_three_times_is_done_once(
+    bench: Bench, undisturbed: Rows, settings: Mapping[str, object]
+) -> None:
     bench.put(GAMES)
     for game in GAMES:
         bench.deliver(game["id"], times=3)
-    bench.on(CONSUMER, NODES=NODES, ANALYSIS_CONCURRENCY=3)
+    bench.on(CONSUMER, **{**settings, "ANALYSIS_CONCURRENCY": 3})
     bench.wait_settled()
     bench.wait_until(bench.delivered, "every message is done with")
     for game in GAMES:
@@ -120,10 +148,14 @@ def test_a_task_delivered_three_times_is_done_once(bench: Bench, undisturbed: Ro
     assert bench.dump() == undisturbed
 
 
-def test_two_of_every_role_do_the_work_of_one(bench: Bench, undisturbed: Rows) -> None:
+def test_two_of_every_role_do_the_work_of_one(
+    bench: Bench, undisturbed: Rows, settings: Mapping[str, object]
+) -> None:
     bench.put(GAMES)
+    # Nobody gets on before all are at work.
+    patient.hold(bench.folder, [game["id"] for game in GAMES])
     for name in (CONSUMER, RIVALS[CONSUMER]):
-        bench.on(name, **SETTINGS)
+        bench.on(name, **settings)
     rival_state = bench.folder / "rival"
     if not rival_state.exists():
         bench.new_folder("rival")
@@ -131,10 +163,12 @@ def test_two_of_every_role_do_the_work_of_one(bench: Bench, undisturbed: Rows) -
     bench.on(RIVALS[PRODUCER])
     bench.on(BEAT)
     bench.on(RIVALS[BEAT], STATE_DIR=rival_state)
+    wait_held(bench, 2 * CONCURRENCY)
+    patient.release(bench.folder)
     bench.wait_settled()
     bench.wait_until(bench.delivered, "every message is done with")
     workers = {bench.analysis(game["id"])["worker"] for game in GAMES}
-    assert len(workers) > 1
+    assert len(workers) == 2 * CONCURRENCY
     assert fences(bench) == {1}
     bench.check_whole()
     assert bench.dump() == undisturbed
