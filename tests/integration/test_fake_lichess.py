@@ -156,7 +156,8 @@ async def test_a_held_stream_stays_under_way_and_goes_on_where_it_was(
     task = asyncio.create_task(read_lines(http, lines))
     for games in (4, 7):
         # A blank line at the end: it is held.
-        while sum(map(bool, lines)) < games or lines[-1]:  # noqa: ASYNC110 - httpx tells nobody of a line
+        while sum(map(bool, lines)) < games or lines[-1]:
+            assert not task.done(), "nothing held it"
             await asyncio.sleep(POLL_SECONDS)
         (request,) = lichess.requests
         assert (request.games_sent, request.ended_s) == (games, None)
