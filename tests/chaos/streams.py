@@ -32,7 +32,7 @@ def streaming_player(system: System) -> Player:
 
 def drawn_lines(rng: random.Random, count: int) -> list[int]:
     """Draw at which lines of the stream, three at most, the blows are to fall; in order."""
-    return [10 + number * _APART + rng.randrange(_FLOWING) for number in range(count)]
+    return [1 + number * _APART + rng.randrange(_FLOWING) for number in range(count)]
 
 
 def reach_line(system: System, player: Player, line: int, *, stored_beyond: int | None = None) -> None:
@@ -44,7 +44,11 @@ def reach_line(system: System, player: Player, line: int, *, stored_beyond: int 
     system.lichess.hold_after(line)
 
     def reached() -> bool:
-        return _sent(system) >= line and (stored_beyond is None or system.stored(player) > stored_beyond)
+        if stored_beyond is None:
+            return _sent(system) >= line
+        stored = system.stored(player)
+        assert stored < len(player.games), f"all {stored} games are stored before line {line} was seen"
+        return _sent(system) >= line and stored > stored_beyond
 
     system.wait_until(reached, f"line {line} is sent")
     system.lichess.hold_after(_sent(system) + _FLOWING)

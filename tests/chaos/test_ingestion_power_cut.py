@@ -8,26 +8,25 @@ from contextlib import suppress
 from pathlib import Path
 
 from dev.leftovers import SessionRecord
+from tests.chaos.streams import GAMES, GAMES_A_SECOND, reach_line
 from tests.e2e.fixtures import assert_nothing_left, fresh_folder
 from tests.e2e.harness import Player, System, running_system
 from tests.e2e.histories import history
 from tests.e2e.waiting import wait_until
 
-_GAMES = 200
-
 
 def test_a_power_cut_that_tears_redis_file_costs_no_game(seed: int) -> None:
     rng = random.Random(seed)
     with fresh_folder() as folder:
-        player = Player("powercut", history("powercut", _GAMES, seed=seed))
+        player = Player("powercut", history("powercut", GAMES, seed=seed))
         games = folder / "games.ndjson"
         games.write_text("".join(json.dumps(game) + "\n" for game in player.games))
         games.chmod(0o644)
         with running_system(folder, games=[games]) as system:
-            system.lichess.set_speed_limit(150)
+            system.lichess.set_speed_limit(GAMES_A_SECOND)
+            system.lichess.hold_after(0)
             system.track(player)
-            threshold = rng.randrange(10, _GAMES - 100)
-            system.wait_until(lambda: system.stored(player) >= threshold, f"{threshold} games")
+            reach_line(system, player, rng.randrange(10, 100), stored_beyond=0)
             _cut_power(system)
         _tear(next(folder.glob("redis/**/*.incr.aof")), rng)
         with running_system(folder, games=[games]) as system:
