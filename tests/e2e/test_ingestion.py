@@ -6,6 +6,7 @@ from typing import Any, Final
 from tests.e2e.harness import SLICE_GAMES, Player, System
 from tests.e2e.histories import BUNDLED_PLAYER, bundled_games, history
 from tests.e2e.realdata import parsed
+from tests.e2e.waiting import LIMIT_SECONDS
 from tests.fakes.lichess import Endpoint
 
 _OVERLAP_MS: Final = 24 * 3_600 * 1_000
@@ -60,11 +61,13 @@ def test_a_second_look_asks_from_the_overlap_before_the_first_and_stores_nothing
     # Not the last game's: whatever was older than that had shown itself by then.
     since_ms = _epoch_ms(system.view(player)["synced_at"]) - _OVERLAP_MS
     system.sync(player)
-    first, second = system.lichess.wait_for_requests(lambda requests: _ended(requests) == 2)
+    first, second = system.lichess.wait_for_requests(
+        lambda requests: _ended(requests) == 2, timeout_seconds=LIMIT_SECONDS
+    )
     assert second.params == {**first.params, "since": str(since_ms)}
     assert second.games_sent == sum(game["createdAt"] >= since_ms for game in player.games) > 0
     system.wait_until(lambda: system.runs(player)[0]["state"] == "complete", "the second run is complete")
-    system.wait_standstill(player)
+    system.wait_until(lambda: _is_delivered(system), "every message is done with")
     assert system.runs(player)[0]["new_games"] == 0
     assert _content(system, player) == before
 
@@ -87,10 +90,13 @@ def test_a_backfill_in_slices_lets_another_players_games_of_today_through(system
     games = history(today.name, 5, first=datetime.now(UTC) - timedelta(hours=6))
     system.show(games)
     today.games.extend(games)
-    system.lichess.set_speed_limit(60)
+    system.lichess.hold_after(10)
     system.track(backfill)
-    system.wait_until(lambda: system.sent(backfill) > 10, "the backfill has begun")
+    system.wait_until(lambda: system.sent(backfill) == 10, "the backfill has begun")
     system.track(today)
+    # The first slice goes on once the other player waits behind it.
+    system.wait_until(lambda: _waits_for_fetch(system, today), "the other player is sent on the way")
+    system.lichess.hold_after(None)
     system.wait_whole(today)
     system.wait_whole(backfill)
     asked_for = [request.username for request in system.lichess.requests]
@@ -196,6 +202,21 @@ def test_an_untracked_player_is_not_asked_for_any_more(system: System) -> None:
 
 def _ended(requests: list[Any]) -> int:
     return sum(request.ended_s is not None for request in requests)
+
+
+def _is_delivered(system: System) -> bool:
+    """Tell whether no message of a game waits, and none of any kind is under way."""
+    with system.redis() as client:
+        return client.llen("db_queue") == client.hlen("unacked") == 0
+
+
+def _waits_for_fetch(system: System, player: Player) -> bool:
+    """Tell whether a message waits, or is fetched ahead, that sends the player to Lichess."""
+    with system.redis() as client:
+        queued, taken = client.lrange("api_queue", 0, -1), client.hvals("unacked")
+    assert isinstance(queued, list)  # the stubs cover the asynchronous client too
+    assert isinstance(taken, list)
+    return any(player.name.encode() in text for text in queued + taken)
 
 
 def _epoch_ms(moment: str) -> int:
