@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.contract.games import GameRecord, Moves
 from app.contract.ingestion import Refusal
 from app.contract.positions import position_key
 from dev.binaries import find_binaries
-from tests.chaos.analyses import CONSUMER, Bench, analysis_system, invented_game
+from tests.chaos.analyses import BEAT, CONSUMER, PRODUCER, Bench, analysis_system, invented_game
 from tests.e2e.histories import Game
 from tests.fakes import engine as fake
 from tests.fakes.stockfish import Fault, ScriptedStockfish
@@ -30,12 +30,15 @@ POISONED = {
 @pytest.fixture(scope="module")
 def running() -> Iterator[Bench]:
     with analysis_system(ANALYSIS_ATTEMPTS=ATTEMPTS) as bench:
+        bench.on(PRODUCER)
+        bench.on(BEAT)
         yield bench
 
 
 @pytest.fixture
 def bench(running: Bench) -> Bench:
-    running.reset()
+    # The schedule goes on: nothing here depends on it.
+    replace(running, switched=(CONSUMER,)).reset()
     return running
 
 
@@ -69,7 +72,7 @@ def test_a_position_at_which_the_engine_dies_fails_its_game_alone(
     bench.put([*healthy(6), *(poisoned(game, place) for game, (place, _, _) in POISONED.items())])
     use_up_attempts(bench, "garbage0")
     stockfish.script({place: fault for place, fault, _ in POISONED.values()})
-    bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=4, ENGINE_PATH=stockfish.path)
+    bench.on(CONSUMER, NODES=200, ANALYSIS_CONCURRENCY=4, ENGINE_PATH=stockfish.path)
     bench.wait_settled()
     bench.check_whole(dict.fromkeys(POISONED, "failed"))
     failures = bench.failures()
@@ -97,7 +100,7 @@ def test_a_position_at_which_the_engine_hangs_fails_its_game(
     bench.put([poisoned("hangs000", PLACE)])
     use_up_attempts(bench, "hangs000")
     stockfish.script({PLACE: Fault.HANG})
-    bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
+    bench.on(CONSUMER, NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
     bench.wait_settled()
     failure = bench.failures()["hangs000"]
     assert (failure["error_code"], failure["attempts"]) == ("engine_timeout", ATTEMPTS)
@@ -135,7 +138,7 @@ def test_games_wait_without_blame_while_the_engine_is_gone_and_go_on_when_it_is_
     reason: str,
 ) -> None:
     bench.put(healthy(3))
-    bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
+    bench.on(CONSUMER, NODES=200, ANALYSIS_CONCURRENCY=1, ENGINE_PATH=stockfish.path)
     bench.wait_settled()
     lose(stockfish)
     before = len(bench.log())
@@ -208,7 +211,7 @@ def test_no_absurd_position_reaches_the_engine(bench: Bench, stockfish: Scripted
 
     bench.put(healthy(2))
     bench.put_records([past_ingestion(game_id, absurd) for game_id, absurd in ABSURD.items()])
-    bench.analyse(NODES=200, ANALYSIS_CONCURRENCY=2, ENGINE_PATH=stockfish.path)
+    bench.on(CONSUMER, NODES=200, ANALYSIS_CONCURRENCY=2, ENGINE_PATH=stockfish.path)
     bench.wait_settled()
     bench.check_whole(dict.fromkeys(ABSURD, "failed"))
     for game_id, failure in bench.failures().items():
