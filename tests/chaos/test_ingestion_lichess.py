@@ -8,11 +8,10 @@ import pytest
 
 from tests.chaos.messages import send
 from tests.e2e.harness import RATE_LIMIT_SECONDS, SLICE_GAMES, Player, System
-from tests.fakes.lichess import Endpoint, Fault, FaultKind
+from tests.fakes.lichess import Endpoint, Fault, FaultKind, Outcome
 from tests.fakes.lichess.playback import GARBAGE_LINE
 
 _GAMES: Final = 130
-_IS_SILENCED: Final = "SELECT count(*) = 1 FROM source_gates WHERE not_before IS NOT NULL"
 
 _TRANSIENT: Final[Mapping[str, Fault]] = MappingProxyType(
     {
@@ -65,9 +64,11 @@ def test_garbage_for_ever_is_refused_with_its_bytes_and_all_behind_it_is_stored(
     system.wait_whole(player, refused={refusal["id"]})
     assert refusal["code"] == "garbled"
     assert refusal["raw"] == GARBAGE_LINE.strip().decode(errors="replace")
-    # Two runs ended at it, in case it was a fault on the way; the third went on behind it.
-    streams = [run["state"] for run in reversed(system.runs(player)) if run["kind"] == "stream"]
-    assert streams[:3] == ["cut", "cut", "complete"]
+    # Two runs ended at it, in case it was a fault on the way; the third went on behind it. (One that is cut
+    # for a silence, on a slow machine, is none of them.)
+    streams = [run for run in reversed(system.runs(player)) if run["kind"] == "stream"]
+    ended = [run["state"] for run in streams if "is garbled" in (run["detail"] or "") or run["lines"] > 20]
+    assert ended[:3] == ["cut", "cut", "complete"]
     system.check_requests()
 
 
@@ -89,17 +90,15 @@ def test_the_silence_after_a_429_outlasts_producer_and_redis(system: System) -> 
     player = system.new_player(history_of=30)
     system.lichess.add_fault(Fault(kind=FaultKind.STATUS, status=429))
     system.track(player)
-    (refused,) = system.lichess.wait_for_requests(
-        lambda requests: [(r.status, r.ended_s is not None) for r in requests] == [(429, True)]
-    )
     # What is to outlast the producer is what it has recorded, not what Lichess has said.
-    system.wait_until(lambda: system.value(_IS_SILENCED), "the silence is recorded")
+    system.wait_until(lambda: "rate_limited" in _states(system, player), "the silence is recorded")
     system.stack.kill("producer")
     with system.redis() as client:
         client.flushall()
     system.wait_whole(player)
+    refused, following = system.lichess.requests[:2]
+    assert (refused.status, following.status) == (429, 200)
     assert refused.ended_s is not None
-    following = system.lichess.requests[1]
     assert following.started_s - refused.ended_s >= RATE_LIMIT_SECONDS
     system.check_requests()
 
@@ -111,7 +110,7 @@ def test_a_token_that_is_not_valid_pauses_the_player_until_a_sync_is_asked_for(s
     system.wait_until(lambda: system.view(player)["state"] == "unauthorised", "unauthorised")
     system.sync(player)
     system.wait_whole(player)
-    assert [request.status for request in system.lichess.requests][:2] == [401, 200]
+    assert _answers(system)[:2] == [401, 200]
     system.check_requests()
 
 
@@ -122,7 +121,7 @@ def test_an_account_that_is_closed_is_not_found_then_gone_and_can_come_back(syst
     for asked, state in ((1, "not_found"), (2, "not_found"), (3, "gone")):
         # A run that Lichess has answered still has to end: its end sets the time of the next question.
         system.wait_until(
-            lambda: [run["state"] for run in system.runs(player)] == ["not_found"] * asked,  # noqa: B023
+            lambda: _states(system, player).count("not_found") == asked,  # noqa: B023
             f"{asked} answers",
         )
         assert system.view(player)["state"] == state
@@ -131,7 +130,7 @@ def test_an_account_that_is_closed_is_not_found_then_gone_and_can_come_back(syst
     system.lichess.reopen_account(player.name)
     system.sync(player)
     system.wait_whole(player)
-    assert [request.status for request in system.lichess.requests] == [404, 404, 404, 200]
+    assert _answers(system) == [404, 404, 404, 200]
     system.check_requests()
 
 
@@ -175,6 +174,17 @@ def test_a_game_that_vanishes_before_it_is_stored_is_refused_and_not_forgotten(s
     system.wait_until(refused, "the vanished game is refused")
     system.wait_whole(player, refused=[lost["id"]])
     system.check_requests()
+
+
+def _states(system: System, player: Player) -> list[str]:
+    """Return how the player's runs ended, the newest first."""
+    return [run["state"] for run in system.runs(player)]
+
+
+def _answers(system: System) -> list[int | None]:
+    """Return the statuses of Lichess's answers, but for those that its client did not wait for."""
+    requests = system.lichess.requests
+    return [request.status for request in requests if request.outcome is not Outcome.CLIENT_LEFT]
 
 
 def _wait_for_nameless(system: System, player: Player) -> dict[str, str]:
