@@ -8,7 +8,6 @@ must find two holders at once, or they would prove nothing.
 import contextlib
 import errno
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -26,6 +25,7 @@ import pytest
 import redis
 
 from dev.binaries import find_binaries
+from tests.integration.forks import PROCESSES
 from workers import broker
 from workers.ingestion.cutoff import CutReason
 from workers.ingestion.lock import Gate, GateBusyError, GateClosedError
@@ -37,10 +37,6 @@ PATIENCE_SECONDS: Final = 120.0
 LOCK_KEY: Final = "scoresheet:lichess:lock"
 _POLLS_SECONDS: Final = 0.5
 """Some looks at a gate: long enough to be let in, if that could happen."""
-
-# Rivals are forks of a process that has loaded this module once: loading takes far longer than what they do.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 class WithoutKernelLock(Gate):
@@ -148,7 +144,7 @@ class Arena:
         ttl: float = TTL_SECONDS,
     ) -> BaseProcess:
         options = {"mutant": mutant, "wait": wait, "hold": hold, "turns": turns, "ttl": ttl}
-        process = _PROCESSES.Process(target=rival, args=(self.url, str(self.folder)), kwargs=options)
+        process = PROCESSES.Process(target=rival, args=(self.url, str(self.folder)), kwargs=options)
         process.start()
         self._rivals.append(process)
         return process

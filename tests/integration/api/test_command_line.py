@@ -16,6 +16,7 @@ from app.db.migrate import head_revision
 from dev.paths import CHECKOUT
 from dev.postgres.cluster import MIGRATION_ROLE, PORT, ROLE, SUPERUSER
 from tests.integration.conftest import Api, Backend, wait_until
+from tests.integration.forks import run_command
 
 
 @contextmanager
@@ -49,12 +50,6 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "app.cli", *arguments]
 
 
-def _run(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        _command(*arguments), env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-
-
 def test_two_migrations_at_once_both_succeed_and_one_migrates(backend: Backend) -> None:
     with _empty_database(backend, "twice") as environment:
 
@@ -83,15 +78,15 @@ def test_a_release_that_is_gone_back_to_starts_on_the_newer_schema_and_leaves_it
     token = tmp_path / "token"
     token.write_text("w" * 40)
     with _empty_database(backend, "later") as environment:
-        assert _run(environment, "migrate").returncode == 0
+        assert run_command(environment, "migrate").returncode == 0
         with psycopg.connect(
             host=str(backend.services.state.run), port=PORT, user=MIGRATION_ROLE, dbname="later"
         ) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        migrated = _run(environment, "migrate", "--worker-token", str(token))
+        migrated = run_command(environment, "migrate", "--worker-token", str(token))
         assert migrated.returncode == 0, migrated.stderr
         assert '"schema_of_a_later_release"' in migrated.stdout + migrated.stderr
-        assert _run(environment, "token", "list").stdout == "worker\tworker\tnever\n"
+        assert run_command(environment, "token", "list").stdout == "worker\tworker\tnever\n"
         with psycopg.connect(
             host=str(backend.services.state.run), port=PORT, user=MIGRATION_ROLE, dbname="later"
         ) as connection:
@@ -100,12 +95,12 @@ def test_a_release_that_is_gone_back_to_starts_on_the_newer_schema_and_leaves_it
 
 def test_models_that_differ_from_the_database_fail_the_check(backend: Backend) -> None:
     with _empty_database(backend, "differs") as environment:
-        assert _run(environment, "migrate").returncode == 0
+        assert run_command(environment, "migrate").returncode == 0
         with psycopg.connect(
             host=str(backend.services.state.run), port=PORT, user=MIGRATION_ROLE, dbname="differs"
         ) as connection:
             connection.execute("DROP INDEX ix_games_revisit_at")
-        failed = _run(environment, "migrate", "--check")
+        failed = run_command(environment, "migrate", "--check")
     assert failed.returncode == 1
     assert "models and migrations differ" in failed.stderr
     assert "ix_games_revisit_at" in failed.stderr
@@ -113,7 +108,7 @@ def test_models_that_differ_from_the_database_fail_the_check(backend: Backend) -
 
 def test_a_token_for_a_database_without_a_schema_is_refused_in_one_line(backend: Backend) -> None:
     with _empty_database(backend, "unmigrated") as environment:
-        failed = _run(environment, "token", "create", "me", "--scope", "read")
+        failed = run_command(environment, "token", "create", "me", "--scope", "read")
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert failed.stderr.startswith('scoresheet token: relation "api_tokens" does not exist')
@@ -126,18 +121,18 @@ def test_a_migration_lets_the_workers_in_where_it_is_given_their_token(
     secret = tmp_path / "token"
     secret.write_text("short")
     with _empty_database(backend, "workers") as environment:
-        failed = _run(environment, "migrate", "--worker-token", str(secret))
+        failed = run_command(environment, "migrate", "--worker-token", str(secret))
         assert failed.returncode == 1
         assert "at least 32 characters" in failed.stderr
-        assert _run(environment, "token", "list").stdout == ""
+        assert run_command(environment, "token", "list").stdout == ""
         secret.write_text("w" * 40)
-        assert _run(environment, "migrate", "--worker-token", str(secret)).returncode == 0
-        assert _run(environment, "token", "list").stdout == "worker\tworker\tnever\n"
+        assert run_command(environment, "migrate", "--worker-token", str(secret)).returncode == 0
+        assert run_command(environment, "token", "list").stdout == "worker\tworker\tnever\n"
 
 
 def test_a_database_that_is_not_there_is_named_in_one_line(backend: Backend) -> None:
     url = "postgresql+psycopg://x@/x?host=/nowhere&port=1"
-    failed = _run({**_environment(backend), "SCORESHEET_MIGRATION_DATABASE_URL": url}, "migrate")
+    failed = run_command({**_environment(backend), "SCORESHEET_MIGRATION_DATABASE_URL": url}, "migrate")
     assert failed.returncode == 1
     assert "/nowhere" in failed.stderr
     assert failed.stderr.count("\n") == 1
@@ -145,7 +140,7 @@ def test_a_database_that_is_not_there_is_named_in_one_line(backend: Backend) -> 
 
 def test_a_token_is_printed_once_listed_without_its_secret_and_revoked(api: Api) -> None:
     environment = _environment(api.backend)
-    made = _run(
+    made = run_command(
         environment, "token", "create", "cli-test", "--scope", "read", "--scope", "write", "--days", "3"
     )
     try:
@@ -153,12 +148,12 @@ def test_a_token_is_printed_once_listed_without_its_secret_and_revoked(api: Api)
         assert token.startswith("sst_")
         header = {"Authorization": f"Bearer {token}"}
         assert api.anonymous.get("/v1/games", headers=header).is_success
-        listed = _run(environment, "token", "list").stdout
+        listed = run_command(environment, "token", "list").stdout
         assert "cli-test\tread,write\t20" in listed
         assert token.removeprefix("sst_") not in listed
     finally:
-        assert _run(environment, "token", "revoke", "cli-test").returncode == 0
-    again = _run(environment, "token", "revoke", "cli-test")
+        assert run_command(environment, "token", "revoke", "cli-test").returncode == 0
+    again = run_command(environment, "token", "revoke", "cli-test")
     assert (again.returncode, again.stderr) == (1, "scoresheet token: there is no token 'cli-test'\n")
 
 
@@ -170,7 +165,7 @@ def test_a_token_from_a_file_is_not_printed_and_replaces_the_one_of_its_name(
     try:
         for letter in "ab":
             secret.write_text(letter * 40 + "\n")
-            made = _run(
+            made = run_command(
                 environment, "token", "create", "cli-file", "--scope", "read", "--from-file", str(secret)
             )
             assert (made.returncode, made.stdout) == (0, "")
@@ -180,13 +175,13 @@ def test_a_token_from_a_file_is_not_printed_and_replaces_the_one_of_its_name(
         ]
         assert answers == [401, 200]
         secret.write_text("short")
-        failed = _run(
+        failed = run_command(
             environment, "token", "create", "cli-file", "--scope", "read", "--from-file", str(secret)
         )
         assert failed.returncode == 1
         assert "at least 32 characters" in failed.stderr
     finally:
-        _run(environment, "token", "revoke", "cli-file")
+        run_command(environment, "token", "revoke", "cli-file")
 
 
 def test_serve_listens_on_tcp_and_on_its_unix_socket_and_stops_cleanly(

@@ -12,8 +12,9 @@ import httpx
 from app.db.migrate import head_revision
 from dev.paths import CHECKOUT
 from tests.fakes.systemd import NotifiedProcess
-from tests.integration.api.test_command_line import _empty_database, _environment, _free_port, _run
+from tests.integration.api.test_command_line import _empty_database, _environment, _free_port
 from tests.integration.conftest import Backend
+from tests.integration.forks import run_command
 
 _SPEAK = """
 from app.kit.systemd import ServiceManager
@@ -126,7 +127,7 @@ def test_it_is_ready_once_the_schema_is_there(backend: Backend, tmp_path: Path) 
         with NotifiedProcess(tmp_path, _SERVE, environment, watchdog_seconds=_WATCHDOG_SECONDS) as unit:
             unit.wait_status(f"there is no schema, needs {head_revision()}: scoresheet migrate")
             assert not unit.ready
-            assert _run(environment, "migrate").returncode == 0
+            assert run_command(environment, "migrate").returncode == 0
             unit.wait_ready()
 
 
