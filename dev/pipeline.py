@@ -80,17 +80,27 @@ def declare_pipeline(
         return Program(name, command, environment=environment, **options)  # type: ignore[arg-type]
 
     scoresheet, worker = _BIN / "scoresheet", _BIN / "scoresheet-worker"
-    token = (scoresheet, "token", "create")
+    # Neither the API nor the owner's token needs the other, both the schema.
+    beside_api = "api"
+    owner = ("token", "create", "owner", *_OWNER_SCOPES, "--from-file", owner_token)
     roles = ("consumer", "producer", "analysis-producer", "analysis-consumer", "beat")
     programs = (
         *services.programs,
         *first,
-        program("migrate", scoresheet, "migrate", oneshot=True, start_limit=timedelta(seconds=60)),
         program(
-            "worker-token", *token, "worker", "--scope", "worker", "--from-file", worker_token, oneshot=True
+            "migrate",
+            *(scoresheet, "migrate", "--worker-token", worker_token),
+            oneshot=True,
+            start_limit=timedelta(seconds=60),
         ),
-        program("owner-token", *token, "owner", *_OWNER_SCOPES, "--from-file", owner_token, oneshot=True),
-        program("api", scoresheet, "serve", ready=lambda: _is_ready(api_port), stop_limit=_WORKER_STOP),
+        program("owner-token", scoresheet, *owner, oneshot=True, side_by_side=beside_api),
+        program(
+            "api",
+            *(scoresheet, "serve"),
+            ready=lambda: _is_ready(api_port),
+            stop_limit=_WORKER_STOP,
+            side_by_side=beside_api,
+        ),
         *(program(role, worker, role, stop_limit=_WORKER_STOP, side_by_side="workers") for role in roles),
     )
     return Pipeline(programs, api_url, owner_token, environment)

@@ -326,7 +326,7 @@ _CAUSES: Final = ("exception", "error", "reason", "detail", "code")
 """Where a log line of ours says what went wrong."""
 _OURS: Final = ("app.", "workers.", "plugins.")
 """Loggers of ours; a library's line has its cause in its text."""
-_IN_TEMPLATE: Final = ("migrate", "worker-token", "owner-token")
+_IN_TEMPLATE: Final = ("migrate", "owner-token")
 """Programs whose work is done in the data that a system starts from."""
 _PLAYERS: Final = """
     SELECT username, tracked, state, state_detail, failures, backfilling, seen_until, next_sync_at - now(),
