@@ -1,6 +1,7 @@
 """Is every game stored, once, whatever Lichess does wrong on the way?"""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -88,6 +89,9 @@ def test_a_line_of_10_mb_for_ever_harms_only_itself(system: System) -> None:
 
 def test_the_silence_after_a_429_outlasts_producer_and_redis(system: System) -> None:
     player = system.new_player(history_of=30)
+    # As after six others, so that it outlasts the start of a producer on any machine.
+    system.execute("INSERT INTO source_gates (source) VALUES ('lichess') ON CONFLICT DO NOTHING")
+    system.execute("UPDATE source_gates SET rate_limits = 6")
     system.lichess.add_fault(Fault(kind=FaultKind.STATUS, status=429))
     system.track(player)
     # What is to outlast the producer is what it has recorded, not what Lichess has said.
@@ -95,6 +99,21 @@ def test_the_silence_after_a_429_outlasts_producer_and_redis(system: System) -> 
     system.stack.kill("producer")
     with system.redis() as client:
         client.flushall()
+    before = _put_off(system)
+    # The schedule sends nobody now. The first of two learns of the silence by the API, if it must.
+    send(system, "fetch_player_games", "api_queue", [[player.name]] * 2)
+
+    def heeded() -> bool:
+        assert _answers(system) == [429], "it asked in the silence"
+        return _put_off(system) > before
+
+    system.wait_until(heeded, "the next producer heeds the silence")
+    # It would last for minutes: move its end to where that of a first one is.
+    system.execute(
+        "UPDATE source_gates SET rate_limits = 0, not_before = not_before - %s * interval '1 second'",
+        RATE_LIMIT_SECONDS * (2**6 - 1),
+    )
+    Path(system.pipeline.environment["SCORESHEET_STATE_DIR"], "lichess.silence").unlink(missing_ok=True)
     system.wait_whole(player)
     refused, following = system.lichess.requests[:2]
     assert (refused.status, following.status) == (429, 200)
@@ -179,6 +198,11 @@ def test_a_game_that_vanishes_before_it_is_stored_is_refused_and_not_forgotten(s
 def _states(system: System, player: Player) -> list[str]:
     """Return how the player's runs ended, the newest first."""
     return [run["state"] for run in system.runs(player)]
+
+
+def _put_off(system: System) -> int:
+    """Count the fetches that a producer put off because it must not ask now."""
+    return system.stack.log_path("producer").read_text().count('"fetch_put_off"')
 
 
 def _answers(system: System) -> list[int | None]:
