@@ -5,6 +5,7 @@ installed and no service is started.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,13 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dev import debian
+from dev import debian, newer_debian
 from dev.errors import DevError
 from dev.paths import TOOLS
 
 __all__ = ["Program", "mmdebstrap", "qemu", "sshd"]
 
 _ROOT: Final = TOOLS / "debian/root"
+_NEWER_ROOT: Final = TOOLS / "debian-13/root"
+_QEMU: Final = "qemu-system-x86_64"
+_QEMU_PACKAGES: Final = ("qemu-system-x86", "qemu-system-data", "seabios")
+_OLDEST_QEMU: Final = (8, 1)
+"""The first that locks the pages which it translates: before, code could stay that another processor had just
+changed. A kernel changes its own when the first CPU quota is set, and with 7.2 every third one died of "Oops:
+int3"."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,24 @@ def mmdebstrap() -> Program:
 
 
 def qemu() -> Program:
-    """Return QEMU for x86-64; raises DevError where it can't be had."""
-    program = _find("qemu-system-x86_64", "usr/bin/qemu-system-x86_64", "qemu-system-x86")
-    if not program.path.is_relative_to(_ROOT):
-        return program
-    firmware = ("-L", str(_ROOT / "usr/share/seabios"), "-L", str(_ROOT / "usr/share/qemu"))
-    return Program(program.path, program.environment, firmware)
+    """Return QEMU for x86-64, none older than `_OLDEST_QEMU`; raises DevError where it can't be had."""
+    installed = shutil.which(_QEMU)
+    if installed and _version(installed) >= _OLDEST_QEMU:
+        return Program(Path(installed), dict(os.environ))
+    path = newer_debian.unpacked(_QEMU)
+    if path is None:
+        if not newer_debian.unpack(_QEMU_PACKAGES):
+            wanted = ".".join(map(str, _OLDEST_QEMU))
+            raise DevError(f"no {_QEMU} {wanted} or newer on PATH, and no newer Debian to be had here")
+        path = newer_debian.unpacked(_QEMU)
+    assert path is not None
+    shared = _NEWER_ROOT / "usr/share"
+    return Program(path, dict(os.environ), ("-L", str(shared / "seabios"), "-L", str(shared / "qemu")))
+
+
+def _version(program: str) -> tuple[int, ...]:
+    found = re.search(r"version (\d+)\.(\d+)", run([program, "--version"], program))
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def sshd() -> Program:
