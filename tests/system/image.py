@@ -18,7 +18,7 @@ from dev import newer_debian
 from dev.errors import DevError
 from dev.paths import CHECKOUT, TOOLS
 from tests.system import documented, programs
-from tests.system.inside import faults
+from tests.system.inside import faults, work
 from tests.system.inside.lichess import RATE_LIMIT_SECONDS
 
 __all__ = ["SOURCE", "Image", "build"]
@@ -84,8 +84,14 @@ TTYPath=/dev/ttyS1
 WantedBy=multi-user.target
 """
 
-# From boot on: while a unit runs, it keeps the watchdog that it was started with.
-_HUNG_UNIT: Final = f"[Service]\nWatchdogSec={faults.WATCHDOG_SECONDS}\n"
+_DROP_INS: Final = "/etc/systemd/system"
+# From boot on: while a unit runs, it keeps the settings that it was started with.
+_FOR_CHECKS: Final[Mapping[str, str]] = {
+    f"{_DROP_INS}/{faults.HUNG}.d/watchdog.conf": f"[Service]\nWatchdogSec={faults.WATCHDOG_SECONDS}\n",
+    f"{_DROP_INS}/{faults.MISCONFIGURED}.d/setting.conf": faults.WRONG_SETTING,
+    str(work.BUDGET_FILE): work.ENDLESS,
+    **{f"{_DROP_INS}/{unit}.d/budget.conf": work.WORKER_UNIT for unit in work.WORKERS},
+}
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ def _disk_inputs() -> list[bytes]:
     command: list[str | Path] = ["git", "-C", CHECKOUT, "ls-files", "-z"]
     command += ["--cached", "--others", "--exclude-standard", "--", *_CHECKED_OUT]
     names = programs.run(command, "listing the checkout's files")
-    parts = ["\n".join(_steps()[1]).encode(), Path(__file__).read_bytes(), _HUNG_UNIT.encode()]
+    parts = ["\n".join(_steps()[1]).encode(), Path(__file__).read_bytes(), repr(_FOR_CHECKS).encode()]
     for name in sorted(set(filter(None, names.split("\0")))):
         path = CHECKOUT / name
         if path.is_file():
@@ -190,7 +196,8 @@ def _make_disk(base: Path, disk: Path) -> None:
         _copy(CHECKOUT / name, changes / SOURCE.lstrip("/") / name)
     _write(changes / "etc/scoresheet/environment", _settings())
     _write(changes / "etc/systemd/system/checks.service", _CHECKS_UNIT)
-    _write(changes / f"etc/systemd/system/{faults.HUNG}.d/watchdog.conf", _HUNG_UNIT)
+    for name, text in _FOR_CHECKS.items():
+        _write(changes / name.lstrip("/"), text)
     _write(changes / "etc/hostname", "chess\n")
     steps = [
         *_steps()[1],

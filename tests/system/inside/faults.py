@@ -4,18 +4,19 @@ import http.client
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tests.system.inside import work
 from tests.system.inside.host import (
+    LIMIT_SECONDS,
     SECOND_WORKER,
     UNITS,
     CheckFailedError,
-    drop_in,
     expect,
     journal,
     main_pids,
-    processes_of,
     run,
     show,
     slowest,
@@ -24,18 +25,15 @@ from tests.system.inside.host import (
     wait_until,
     written_by,
 )
-from tests.system.inside.lichess import RATE_LIMIT_SECONDS
-from tests.system.inside.limits import set_quota
+from tests.system.inside.lichess import RATE_LIMIT_SECONDS, Lichess
 from tests.system.inside.situation import Situation
 
 WATCHDOG_SECONDS: Final = 30
 """Of the worker that will hang, so that the check does not take the minutes of a real one."""
 HUNG: Final = SECOND_WORKER
-_WORKERS: Final = ("scoresheet-analysis-consumer.service", SECOND_WORKER)
-_HOLDERS: Final = "SELECT worker FROM game_analyses WHERE state = 'running' AND lease_until > now()"
-"""A lease that lapsed, while the API was away say, waits for somebody to take the game over."""
-_LEASE_SECONDS: Final = 30
-"""Renewed after a third of it; what has less than a third left is a claim whose answer was lost."""
+MISCONFIGURED: Final = "scoresheet-analysis-consumer@9.service"
+WRONG_SETTING: Final = "[Service]\nEnvironment=SCORESHEET_ENGINE_HASH_MB=plenty\n"
+"""Of that worker, which only a check starts."""
 _STOP_LIMIT_SECONDS: Final = 180
 """The workers' TimeoutStopSec=, after which systemd kills."""
 _POSTGRESQL: Final = "postgresql@17-main.service"
@@ -44,11 +42,14 @@ _LAST_BYTES: Final = 32 * 2**20
 """Written one by one: how many fit, the file system does not say exactly."""
 _STARTS_IN_VAIN: Final = 2
 _HOUR_SECONDS: Final = 3_600
-_MISCONFIGURED: Final = "scoresheet-analysis-consumer@9.service"
+_SILENCE: Final = "SELECT 1 FROM source_gates WHERE not_before > now()"
+_LOOKS: Final = 5
+"""On a slow machine a silence may be over before it is seen."""
 
 
 def services_restarted(situation: Situation) -> str:
     """Restart PostgreSQL, PgBouncer and Redis at work: all roles live on, and nothing is lost."""
+    work.under_way(situation)
     before = main_pids()
     situation.lichess.add("rosa")
     began = time.monotonic()
@@ -77,7 +78,7 @@ def api_restart(situation: Situation) -> str:
         while not enough.wait(0.1):
             began = time.monotonic()
             try:
-                status, _ = situation.api.send("GET", "/v1/games?limit=1", timeout=120)
+                status, _ = situation.api.send("GET", "/v1/games?limit=1", timeout=LIMIT_SECONDS)
             except (OSError, http.client.HTTPException) as error:
                 troubles.append(repr(error))
                 continue
@@ -108,13 +109,11 @@ def api_restart(situation: Situation) -> str:
 
 def killed(situation: Situation) -> str:
     """Kill every role at once in the midst of its work, and stop a worker besides: the killed come back."""
-    set_quota(200)  # enough of all starts and of what is left to analyse
-    before = main_pids((*UNITS, HUNG))
+    work.under_way(situation)
+    before = main_pids()
     situation.lichess.add("karl")
-    for unit in UNITS:
-        run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", unit)
-    run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", HUNG)
-    situation.hung_since, situation.hung_pid = time.monotonic(), before[HUNG]
+    _hang(situation)
+    run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", *UNITS)
     took = wait_ready(instead_of=before)
     began = time.monotonic()
     situation.lichess.wait_whole("karl")
@@ -122,7 +121,8 @@ def killed(situation: Situation) -> str:
 
 
 def watchdog(situation: Situation) -> str:
-    """See that systemd has noticed the worker that was stopped, and replaced it."""
+    """See that systemd notices a worker that was stopped, and replaces it."""
+    _hang(situation)
     wait_ready([HUNG], instead_of={HUNG: situation.hung_pid})
     ready = time.monotonic() - situation.hung_since
     barks = [
@@ -138,25 +138,33 @@ def watchdog(situation: Situation) -> str:
     )
 
 
-def warm_stop(_: Situation) -> str:
+def _hang(situation: Situation) -> None:
+    """Stop a worker for its watchdog to notice, unless that was done in good time."""
+    if situation.hung_pid:
+        return
+    situation.hung_pid = main_pids([HUNG])[HUNG]
+    run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", HUNG)
+    situation.hung_since = time.monotonic()
+
+
+def warm_stop(situation: Situation) -> str:
     """Stop the analysis workers: they hand back what they have begun."""
-    wait_until(lambda: len(sql(_HOLDERS)) >= 2, "games are analysed")
-    handed_back = {unit: _handed_back(unit) for unit in _WORKERS}
-    processes = set().union(*map(processes_of, _WORKERS))
+    work.under_way(situation)
+    holders = work.holders()
+    handed_back = {unit: _handed_back(unit) for unit in work.WORKERS}
     began = time.monotonic()
-    run("systemctl", "stop", *_WORKERS)
+    run("systemctl", "stop", *work.WORKERS)
     took = time.monotonic() - began
-    results = show(_WORKERS, "Result")
-    # Whoever was killed before still holds a game until its lease ends: these are others.
-    kept = f"{_HOLDERS} + interval '{_LEASE_SECONDS // 3} s'"
-    holders = {int(name.rpartition(":")[2]) for name in sql(kept)}
-    back = sum(_handed_back(unit) - handed_back[unit] for unit in _WORKERS)
-    run("systemctl", "start", "--no-block", *_WORKERS)
+    results = show(work.WORKERS, "Result")
+    kept = set(holders.values()) & work.held()
+    back = {unit: _handed_back(unit) - handed_back[unit] for unit in work.WORKERS}
+    work.stop_being_endless()
+    run("systemctl", "start", "--no-block", *work.WORKERS)
     for unit, properties in results.items():
         expect(properties["Result"] == "success", f"{unit} ended with {properties['Result']}")
-    expect(not holders & processes, f"games are still held by {holders & processes}")
-    expect(back > 0, "no game was handed back")
-    return f"{took:.1f} s (limit {_STOP_LIMIT_SECONDS} s), {back} games handed back, none held"
+    expect(not kept, f"games are still held by {kept}")
+    expect(all(back.values()), f"not every worker handed its game back: {back}")
+    return f"{took:.1f} s (limit {_STOP_LIMIT_SECONDS} s), {sum(back.values())} games handed back, none held"
 
 
 def _handed_back(unit: str) -> int:
@@ -165,16 +173,14 @@ def _handed_back(unit: str) -> int:
 
 def wrong_setting(_: Situation) -> str:
     """Start a worker with a wrong setting: it fails with one readable line, and is not started again."""
-    drop_in(_MISCONFIGURED, "[Service]\nEnvironment=SCORESHEET_ENGINE_HASH_MB=plenty\n")
-    run("systemctl", "daemon-reload")
-    run("systemctl", "start", _MISCONFIGURED, check=False)
-    unit = show([_MISCONFIGURED], "ActiveState", "ExecMainStatus", "NRestarts")[_MISCONFIGURED]
+    run("systemctl", "start", MISCONFIGURED, check=False)
+    unit = show([MISCONFIGURED], "ActiveState", "ExecMainStatus", "NRestarts")[MISCONFIGURED]
     expect(unit["ActiveState"] == "failed", f"it is {unit['ActiveState']}")
     expect(unit["ExecMainStatus"] == "78", f"its exit status was {unit['ExecMainStatus']}")
     expect(unit["NRestarts"] == "0", f"it was started again {unit['NRestarts']} times")
-    lines = written_by(_MISCONFIGURED)
+    lines = written_by(MISCONFIGURED)
     expect(len(lines) == 1 and "SCORESHEET_ENGINE_HASH_MB" in lines[0], f"it wrote {lines}")
-    run("systemctl", "reset-failed", _MISCONFIGURED)
+    run("systemctl", "reset-failed", MISCONFIGURED)
     return lines[0]
 
 
@@ -222,17 +228,12 @@ def _starts_of_postgresql() -> int:
 
 def clock(situation: Situation) -> str:
     """Put the clock an hour forward amid the silence after a 429, and back again: no request comes early."""
+    work.let_end()
     lichess = situation.lichess
-    lichess.refuse_next()
-    lichess.add("dora")
-    # The silence is on record, too: else it would be by the clock that is wrong.
-    wait_until(
-        lambda: lichess.has_refused() and sql("SELECT 1 FROM source_gates WHERE not_before > now()"),
-        "a request is answered 429",
-    )
+    refused = _refused(lichess)
     _turn_clock(_HOUR_SECONDS)
     began = time.monotonic()
-    lichess.wait_whole("dora")
+    lichess.wait_whole(refused)
     forward = time.monotonic() - began
     rounds = _rounds()
     _turn_clock(-_HOUR_SECONDS)
@@ -242,13 +243,31 @@ def clock(situation: Situation) -> str:
     back = time.monotonic() - began
     wait_until(lambda: _rounds() > rounds, "Beat sends the next round")
     wait_until(
-        lambda: lichess.nothing_open("dora") and lichess.nothing_open("emil"), "their games are analysed"
+        lambda: lichess.nothing_open(refused) and lichess.nothing_open("emil"), "their games are analysed"
     )
     lichess.check()
     return (
         f"a new player's games whole {forward:.0f} s after a step forward ({RATE_LIMIT_SECONDS} s of silence "
         f"among them), {back:.0f} s after one back"
     )
+
+
+def _refused(lichess: Lichess) -> str:
+    """Return a player whose first request was just answered 429: the silence is on record and not over."""
+    for number in range(_LOOKS):
+        player = f"dora{number}"
+        lichess.refuse_next()
+        lichess.add(player)
+        # On record: else the workers' own clock would decide, which is about to be wrong.
+        wait_until(partial(_silent_or_whole, lichess, player), "a request is answered 429")
+        if sql(_SILENCE):
+            expect(lichess.has_refused(), "no request was answered 429")
+            return player
+    raise CheckFailedError("each silence was over before it was seen")
+
+
+def _silent_or_whole(lichess: Lichess, player: str) -> bool:
+    return bool(sql(_SILENCE)) or lichess.is_whole(player)
 
 
 def _turn_clock(seconds: float) -> None:

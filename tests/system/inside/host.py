@@ -16,12 +16,14 @@ UNITS: Final = tuple(f"scoresheet-{role}.service" for role in ROLES)
 SECOND_WORKER: Final = "scoresheet-analysis-consumer@2.service"
 ANALYSIS_SLICE: Final = "scoresheet-analysis.slice"
 
-LIMIT_SECONDS: Final = 480.0
-"""What anything may take on a machine that is emulated; what passes does not wait that long."""
+LIMIT_SECONDS: Final = 900.0
+"""What anything may take on a machine that is emulated, on a host that has other work. What passes does not
+wait that long, nor what can't come true any more."""
+_HOPE_SECONDS: Final = 10.0
+"""How often a wait asks whether it may still come true, which may take longer than to see whether it has."""
 _POLL_SECONDS: Final = 1.0
 _POLL_UNITS_SECONDS: Final = 4.0
 """To start a program takes half a second of an emulated processor, which those that are waited for need."""
-_COMMAND_SECONDS: Final = 300
 
 
 class CheckFailedError(Exception):
@@ -34,16 +36,40 @@ def expect(condition: object, reason: str) -> None:
         raise CheckFailedError(reason)
 
 
+def given_up() -> str:
+    """Say which of our roles systemd does not start again: without them nothing comes true."""
+    # While it is about to start one again it says "failed-before-auto-restart" here.
+    ended = [
+        short(unit)
+        for unit, of in show((*UNITS, SECOND_WORKER), "SubState").items()
+        if of["SubState"] == "failed"
+    ]
+    return f"{', '.join(ended)} failed for good" if ended else ""
+
+
 def wait_until(
     condition: Callable[[], T],
     what: str,
+    *,
+    hopeless: Callable[[], str] = given_up,
     limit_seconds: float = LIMIT_SECONDS,
     poll_seconds: float = _POLL_SECONDS,
 ) -> T:
-    """Return the condition's first true value; fail after the limit with what was waited for."""
-    deadline = time.monotonic() + limit_seconds
+    """Return the condition's first true value; fail with what was waited for.
+
+    `hopeless` says why it can't come true any more, if that is so: then the wait fails at once, else after
+    the limit.
+    """
+    began = asked = time.monotonic()
     while not (value := condition()):
-        expect(time.monotonic() < deadline, f"after {limit_seconds:.0f} s in vain: {what}")
+        if time.monotonic() > asked + _HOPE_SECONDS:
+            # It may have come true just before that was seen.
+            if (reason := hopeless()) and not (value := condition()):
+                raise CheckFailedError(f"{what}: in vain, for {reason}")
+            if value:
+                break
+            asked = time.monotonic()
+        expect(time.monotonic() < began + limit_seconds, f"{what}: in vain for {limit_seconds:.0f} s")
         time.sleep(poll_seconds)
     return value
 
@@ -51,7 +77,7 @@ def wait_until(
 def run(*command: str, check: bool = True) -> str:
     """Run a command to its end and return what it printed; fails with its last line if it fails."""
     done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_SECONDS, check=False
+        command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS, check=False
     )
     if check and done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
@@ -87,10 +113,10 @@ def wait_ready(units: Iterable[str] = UNITS, *, instead_of: dict[str, int] | Non
 
     try:
         wait_until(all_ready, "units are ready", poll_seconds=_POLL_UNITS_SECONDS)
-    except CheckFailedError:
+    except CheckFailedError as error:
         states = show(sorted(waiting), "ActiveState", "SubState", "StatusText", "Result")
-        told = "; ".join(f"{unit}: {' '.join(of.values())}" for unit, of in states.items())
-        raise CheckFailedError(f"not ready after {LIMIT_SECONDS:.0f} s: {told}") from None
+        told = "; ".join(" ".join(of.values()) for of in states.values())
+        raise CheckFailedError(f"{error}; {told}") from None
     return took
 
 
@@ -123,13 +149,6 @@ def written_by(unit: str, *, but_pid: int = 0) -> list[str]:
     return [str(entry["MESSAGE"]) for entry in entries if int(entry["_PID"]) != but_pid]
 
 
-def drop_in(unit: str, text: str) -> None:
-    """Add settings to a unit until the next boot; `systemctl daemon-reload` reads them."""
-    folder = Path("/run/systemd/system") / f"{unit}.d"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "checks.conf").write_text(text)
-
-
 def sql(query: str, role: str = "postgres") -> list[str]:
     """Return the rows of a query, past the API; columns are separated by `|`.
 
@@ -147,7 +166,7 @@ class Http:
     token: str = ""
 
     def send(
-        self, method: str, path: str, body: bytes | None = None, timeout: float = 30.0
+        self, method: str, path: str, body: bytes | None = None, timeout: float = 120.0
     ) -> tuple[int, bytes]:
         """Send a request on a connection of its own; return status and body. Raises OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)

@@ -9,14 +9,13 @@ from typing import Any, Final
 from tests.system.inside.host import Http, expect, run, sql, wait_until
 
 _GAMES: Final = Path("tests/fakes/lichess/games/selfplay.ndjson")
-_LONGEST_PLIES: Final = 56
-"""Of a game that is served: together they give analysis work until the warm stop, and end in good time."""
+_LONGEST_PLIES: Final = 40
+"""Of OWNER's games that an engine can analyse: it has to come to the end of them all."""
 _SERVED: Final = Path("/run/fake-lichess.ndjson")
 _PORT: Final = 8090
-_GAMES_A_SECOND: Final = 4
-"""So slow that systemd hears of the fetch while it is under way."""
 _COPIES: Final = 5
-"""Enough for something to be under way. The shortest games: analysis of them has nothing to show any more."""
+"""Enough for something to be under way. Of the shortest games, whose positions are known once OWNER's are
+analysed."""
 RATE_LIMIT_SECONDS: Final = 20
 """Of silence after a 429; Lichess's own minute would only take longer."""
 OWNER: Final = "scoresheet-demo"
@@ -32,21 +31,27 @@ class Lichess:
     control: Http = field(default_factory=lambda: Http(_PORT))
     players: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Their games, by user id."""
+    _bundled: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Serve the bundled games that are not long on this machine; they are OWNER's."""
-        games = map(json.loads, _GAMES.read_text().splitlines())
-        self.players[OWNER] = [game for game in games if _plies(game) <= _LONGEST_PLIES]
+        """Serve the bundled games whose analysis does not take long on this machine; they are OWNER's."""
+        self._bundled = [json.loads(line) for line in _GAMES.read_text().splitlines()]
+        self.players[OWNER] = [
+            game
+            for game in self._bundled
+            if _plies(game) <= _LONGEST_PLIES or game["variant"] not in _ANALYSED
+        ]
         _SERVED.write_text("".join(json.dumps(game) + "\n" for game in self.players[OWNER]))
         python = "/opt/scoresheet/bin/python"
-        options = f"--games {_SERVED} --port {_PORT} --speed-limit {_GAMES_A_SECOND} --control".split()
+        options = f"--games {_SERVED} --port {_PORT} --speed-limit 0 --control".split()
         unit = ("systemd-run", "--quiet", "--unit=fake-lichess", f"--working-directory={Path.cwd()}")
         run(*unit, python, "-m", "tests.fakes.lichess", *options)
         wait_until(lambda: self.control.json_or_none("/_control/requests"), "the fake Lichess answers")
 
-    def add(self, player: str) -> None:
-        """Open an account with copies of some bundled games, and follow it."""
-        shortest = sorted(self.players[OWNER], key=_plies)[:_COPIES]
+    def add(self, player: str, *, plies: int = 1) -> None:
+        """Open an account with copies of some bundled games, none shorter than this, and follow it."""
+        fitting = (game for game in self._bundled if game["variant"] == "standard" and _plies(game) >= plies)
+        shortest = sorted(fitting, key=_plies)[:_COPIES]
         copies = json.loads(json.dumps(sorted(shortest, key=lambda game: game["createdAt"])))
         for number, game in enumerate(copies):
             game["id"] = f"{player[:5]:x<5}{number:03}"
@@ -67,6 +72,10 @@ class Lichess:
         """Answer the next request 429, whoever it is for, and any in the silence that has to follow."""
         self._control("settings", {"penalty_seconds": RATE_LIMIT_SECONDS})
         self._control("faults", [{"kind": "status", "status": http.client.TOO_MANY_REQUESTS}])
+
+    def send_games(self, a_second: float) -> None:
+        """Set the pace of all answers to come; 0 is as fast as can be."""
+        self._control("settings", {"speed_limit": a_second})
 
     def has_refused(self) -> bool:
         """Tell whether a request was answered 429."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.system.inside.host import ANALYSIS_SLICE, expect, run, show, wait_until
+from tests.system.inside import work
+from tests.system.inside.host import ANALYSIS_SLICE, expect, show
 from tests.system.inside.situation import Situation
 
 _MEASURED_SECONDS: Final = 10.0
@@ -23,7 +24,7 @@ the rest."""
 
 def quota(situation: Situation) -> str:
     """Measure that analysis saturates its quota and gets no more, and that the API answers meanwhile."""
-    wait_until(lambda: situation.lichess.analyses()["running"] >= 2, "both workers analyse")
+    work.under_way(situation)
     with _requests(situation) as answers:
         figure = _use_of_processor(100)
     expect(len(answers) > 5, f"only {len(answers)} requests were answered")
@@ -34,17 +35,11 @@ def quota(situation: Situation) -> str:
     )
 
 
-def set_property(_: Situation) -> str:
+def set_property(situation: Situation) -> str:
     """Change the quota of the slice at work."""
-    set_quota(50)
-    figure = _use_of_processor(50)
-    set_quota(100)
-    return figure
-
-
-def set_quota(percent: int) -> None:
-    """Change the quota of all analysis workers, until the next boot."""
-    run("systemctl", "set-property", "--runtime", ANALYSIS_SLICE, f"CPUQuota={percent}%")
+    work.under_way(situation)
+    with work.quota(50):
+        return _use_of_processor(50)
 
 
 def memory(_: Situation) -> str:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.system.inside import work
 from tests.system.inside.host import (
     ROLES,
     SECOND_WORKER,
@@ -53,6 +54,7 @@ def structured(situation: Situation) -> str:
 
 def analysed(situation: Situation) -> str:
     """Compare with Lichess, after all that was done: every game is stored once and analysed."""
+    work.let_end()
     began = time.monotonic()
     lichess = situation.lichess
     wait_until(lambda: all(map(lichess.nothing_open, lichess.players)), "every game is analysed")

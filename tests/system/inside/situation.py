@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from tests.system.inside.host import Http
 from tests.system.inside.lichess import Lichess
-from tests.system.inside.status import StatusLines
 
 
 @dataclass
@@ -13,7 +12,6 @@ class Situation:
 
     api: Http = field(default_factory=lambda: Http(8000))
     lichess: Lichess = field(init=False)
-    status: StatusLines = field(default_factory=StatusLines)
     secrets: list[str] = field(default_factory=list)
     """What must stand in no journal."""
     hung_pid: int = 0

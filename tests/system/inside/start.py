@@ -90,7 +90,6 @@ def database_closed(_: Situation) -> str:
 
 def ingest(situation: Situation) -> str:
     """Follow a player: the games come in from Lichess."""
-    situation.status.start()
     began = time.monotonic()
     situation.lichess.follow(OWNER)
     situation.lichess.wait_whole(OWNER)
