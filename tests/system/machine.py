@@ -7,7 +7,7 @@ the lines of the checks; at its end it writes its whole journal to the third dis
 import io
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import IO, Final
 from dev.paths import CHECKOUT
 from tests.system import programs
 from tests.system.image import Image
+from tests.system.inside.__main__ import CHOSEN
 
 __all__ = ["LIMIT_SECONDS", "Machine", "boot"]
 
-LIMIT_SECONDS: Final = 3_000
+LIMIT_SECONDS: Final = 7_200
 """A machine that runs for longer is switched off: nothing that it waits for will come."""
 _MEMORY_MIB: Final = 3_072
 _JOURNAL_BYTES: Final = 64 * 2**20
@@ -50,10 +51,13 @@ class Machine:
 
 
 @contextmanager
-def boot(image: Image, folder: Path) -> Iterator[Machine]:
-    """Switch a machine on; leaving switches it off. Its disk is as before at the next boot."""
+def boot(image: Image, folder: Path, chosen: Sequence[str] = ()) -> Iterator[Machine]:
+    """Switch a machine on; leaving switches it off. Its disk is as before at the next boot.
+
+    It runs the chosen checks, all if there are none.
+    """
     tests = folder / "tests.tar"
-    _pack(tests)
+    _pack(tests, chosen)
     journal = folder / "journal.img"
     with journal.open("wb") as file:
         file.truncate(_JOURNAL_BYTES)
@@ -101,10 +105,15 @@ def _drive(file: Path, *options: str) -> list[str]:
     return ["-drive", ",".join([f"file={file}", "format=raw", "if=virtio", *options])]
 
 
-def _pack(archive: Path) -> None:
+def _pack(archive: Path, chosen: Sequence[str]) -> None:
     with tarfile.open(archive, "w") as packed:
         for name in _TESTS:
             packed.add(CHECKOUT / name, name, filter=_source_only)
+        if chosen:
+            names = "\n".join(chosen).encode()
+            member = tarfile.TarInfo(str(CHOSEN))
+            member.size = len(names)
+            packed.addfile(member, io.BytesIO(names))
 
 
 def _source_only(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
