@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import pytest
+
 from tests.e2e.harness import SLICE_GAMES, Player, System
 from tests.e2e.histories import BUNDLED_PLAYER, bundled_games, history
 from tests.e2e.realdata import parsed
@@ -22,6 +24,7 @@ _SWITCHES: Final = {
 _FILTERS: Final = {"perfType", "rated", "color", "analysed", "vs", "until"}
 
 
+@pytest.mark.smoke
 def test_every_bundled_game_is_stored_as_lichess_has_it(system: System) -> None:
     player = Player(BUNDLED_PLAYER, parsed(bundled_games()))
     system.track(player)

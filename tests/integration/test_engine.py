@@ -57,6 +57,7 @@ async def evaluations(options: EngineOptions, plies: list[int]) -> dict[int, Eva
     return found
 
 
+@pytest.mark.smoke
 async def test_the_identity_names_version_and_net(engine: Engine) -> None:
     assert engine.identity.name.startswith("Stockfish ")
     assert engine.identity.net.startswith("nn-")

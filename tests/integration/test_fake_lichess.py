@@ -80,6 +80,7 @@ def all_ended(requests: list[RecordedRequest]) -> bool:
     return all(request.ended_s is not None for request in requests)
 
 
+@pytest.mark.smoke
 async def test_a_whole_export_arrives_a_game_a_line(lichess: Control, http: httpx.AsyncClient) -> None:
     lines: list[str] = []
     await read_lines(http, lines)

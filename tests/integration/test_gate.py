@@ -395,6 +395,7 @@ def test_only_its_owner_releases_a_lock(arena: Arena) -> None:
     assert arena.client.get(LOCK_KEY) == b"of another host"
 
 
+@pytest.mark.smoke
 def test_a_heartbeat_extends_the_lock(arena: Arena) -> None:
     def remaining_ms() -> int:
         remaining = arena.client.pttl(LOCK_KEY)

@@ -90,6 +90,7 @@ def test_the_bounds_of_a_slice_are_kept(lichess: Control) -> None:
     assert ids(lines) == ["game0003", "game0004", "game0005", "game0006"]
 
 
+@pytest.mark.smoke
 def test_named_games_are_fetched_by_id(lichess: Control) -> None:
     asked = plan(kind=FetchKind.IDS, ids=["game0007", "game0002", "nowhere0"])
     lines, outcome = read(client(lichess.url), asked)

@@ -69,6 +69,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield Database(settings_of(services), services.state.run)
 
 
+@pytest.mark.smoke
 def test_data_of_the_first_release_survives_and_it_can_go_on_writing(database: Database) -> None:
     database.go_to("0001")
     with database.connect() as connection:

@@ -56,6 +56,7 @@ def test_a_new_package_is_installed_found_fit_and_tested(python: Path, tmp_path:
     assert "3 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=package)
 
 
+@pytest.mark.smoke
 def test_the_kit_and_the_template_are_part_of_the_package(tmp_path: Path) -> None:
     done = subprocess.run(
         [

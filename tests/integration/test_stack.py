@@ -63,6 +63,7 @@ def _family(pid: int) -> list[int]:
     return [pid, *(member for child in children for member in _family(int(child)))]
 
 
+@pytest.mark.smoke
 def test_postgres_is_17_and_keeps_what_it_promises_durably(running: tuple[Stack, Services]) -> None:
     with _connect(running[1].state, PORT, MIGRATION_ROLE) as connection:
         assert str(_value(connection, "SHOW server_version")).startswith("17.")

@@ -140,6 +140,7 @@ def test_an_engine_that_is_silent_is_no_hang_before_its_deadline_but_a_child_tha
         feeding_ends(unit)
 
 
+@pytest.mark.smoke
 def test_the_kinds_of_work_are_told(api: Api, tmp_path: Path, environment: dict[str, str]) -> None:
     ledger = Ledger(api).track()
     run = ledger.plan()

@@ -87,6 +87,7 @@ def test_a_stranger_s_body_is_not_looked_at(api: Api, path: str) -> None:
             assert_problem(other.post(path, content=body, headers=declared), 403, "forbidden")
 
 
+@pytest.mark.smoke
 def test_a_stranger_s_body_is_not_read(api: Api) -> None:
     sent: list[MutableMapping[str, Any]] = []
 

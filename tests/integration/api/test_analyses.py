@@ -133,6 +133,7 @@ def test_a_worker_that_did_not_hear_of_its_lease_gets_it_again(
     assert analyst.finish(heard).state is AnalysisState.DONE
 
 
+@pytest.mark.smoke
 def test_an_expired_lease_is_claimed_again_with_a_higher_fence(
     api: Api, ledger: Ledger, analyst: Analyst
 ) -> None:

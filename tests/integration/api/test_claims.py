@@ -17,6 +17,7 @@ def test_the_first_request_asks_from_the_beginning_in_a_bounded_slice(api: Api) 
     assert (plan.kind, plan.since_ms, plan.max_games) == (FetchKind.STREAM, None, 1_000)
 
 
+@pytest.mark.smoke
 def test_nothing_is_due_between_two_looks(api: Api) -> None:
     ledger = Ledger(api).track()
     ledger.stream([make_game(1)])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import pytest
 
 from app.db.migrate import head_revision
 from dev.paths import CHECKOUT
@@ -130,6 +131,7 @@ def test_a_migration_lets_the_workers_in_where_it_is_given_their_token(
         assert run_command(environment, "token", "list").stdout == "worker\tworker\tnever\n"
 
 
+@pytest.mark.smoke
 def test_a_database_that_is_not_there_is_named_in_one_line(backend: Backend) -> None:
     url = "postgresql+psycopg://x@/x?host=/nowhere&port=1"
     failed = run_command({**_environment(backend), "SCORESHEET_MIGRATION_DATABASE_URL": url}, "migrate")

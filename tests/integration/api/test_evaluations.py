@@ -65,6 +65,7 @@ def test_a_claim_brings_all_that_is_rich_enough_as_it_was_stored(ledger: Ledger)
         ]
 
 
+@pytest.mark.smoke
 def test_an_evaluation_that_is_there_stays_and_a_repetition_changes_nothing(ledger: Ledger) -> None:
     first = evaluation(KEYS[0], cp=20)
     with Analyst(ledger.api) as analyst:

@@ -9,6 +9,7 @@ def test_healthz_needs_no_token(api: Api) -> None:
     assert api.anonymous.get("/healthz").json() == {"status": "ok"}
 
 
+@pytest.mark.smoke
 def test_readyz_is_ok_when_everything_is(api: Api) -> None:
     answer = api.anonymous.get("/readyz")
     assert answer.status_code == 200

@@ -88,6 +88,7 @@ def test_storing_again_changes_nothing_not_even_a_time(api: Api) -> None:
     assert before == after
 
 
+@pytest.mark.smoke
 def test_the_answer_counts_what_became_of_each(api: Api) -> None:
     ledger = Ledger(api).track()
     ledger.store(1, [_unfinished(1), make_game(2)])

@@ -205,6 +205,7 @@ def test_a_backend_that_is_killed_in_its_transaction_is_answered_with_503(api: A
     assert ledger.store(1, [make_game(1)]).stored == 1
 
 
+@pytest.mark.smoke
 def test_a_paused_pool_holds_requests_and_then_answers_them(api: Api) -> None:
     def admin(command: str) -> None:
         run = str(api.backend.services.state.run)

@@ -23,6 +23,7 @@ def test_a_new_account_is_due_at_once_and_incomplete(api: Api) -> None:
     assert api.worker.due_players(10).players == ["alice"]
 
 
+@pytest.mark.smoke
 def test_tracking_hints_to_the_producer_by_queue_and_name(api: Api) -> None:
     api.writer.put("/v1/players/Alice")
     with api.backend.redis() as redis:

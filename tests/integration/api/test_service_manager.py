@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from app.db.migrate import head_revision
 from dev.paths import CHECKOUT
@@ -27,6 +28,7 @@ manager.stopping()
 """
 
 
+@pytest.mark.smoke
 def test_each_notice_reaches_it_on_one_line_and_in_its_encoding(tmp_path: Path) -> None:
     with NotifiedProcess(tmp_path, [sys.executable, "-c", _SPEAK], {"PYTHONPATH": str(CHECKOUT)}) as unit:
         assert unit.process.wait(60) == 0
