@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.harness import System, processes_of, running_system
+from tests.kept_logs import keep_logs
 
 __all__ = ["fresh_folder", "system_on_fresh_state"]
 
 
 @contextmanager
 def fresh_folder() -> Iterator[Path]:
-    """Make a state folder with a path short enough for sockets, open to the user that the stack runs as."""
+    """Make a state folder with a path short enough for sockets, open to the user that the stack runs as.
+
+    The logs of a stack whose tests failed are kept.
+    """
     folder = Path(tempfile.mkdtemp(prefix="sse-"))
     folder.chmod(0o755)
     try:
-        yield folder
+        with keep_logs(folder / "logs"):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

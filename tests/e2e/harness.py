@@ -72,6 +72,7 @@ QUICK_SETTINGS: Final[Mapping[str, str]] = {
     for name, value in {
         "ORCHESTRATOR_SECONDS": 1,
         "HOLE_AFTER_SECONDS": 3,
+        "FAILURE_RETRY_SECONDS": 1,
         "LOCK_TTL_SECONDS": LOCK_TTL_SECONDS,
         "LOCK_HEARTBEAT_SECONDS": 1,
         "GATE_WAIT_SECONDS": 6,

@@ -40,6 +40,7 @@ from dev.postgres.cluster import DATABASE, MIGRATION_ROLE, PORT
 from dev.services import Services
 from dev.stack import Stack
 from tests.integration.template import create_tokens, services_on_template, settings_of
+from tests.kept_logs import keep_logs
 from workers.api_client import ApiClient
 
 __all__ = ["Api", "Backend", "api", "api_server", "backend"]
@@ -182,7 +183,8 @@ def served(app: FastAPI) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Run the data services, once for all tests, on a migrated database."""
-    with services_on_template(tmp_path_factory.mktemp("backend")) as (stack, services):
+    folder = tmp_path_factory.mktemp("backend")
+    with keep_logs(folder / "logs"), services_on_template(folder) as (stack, services):
         yield Backend(stack, services, settings_of(services))
 
 
