@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 # Half of the time of most tests is waiting. A file's tests stay together: they share what its fixtures started.
-SIDE_BY_SIDE := -n 4 --dist loadfile
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # STRICT=1, as in CI: what the machine lacks fails the tests that need it, where it would leave them out.
 STRICTLY := $(if $(filter-out 0,$(STRICT)),--nothing-skipped)
 
@@ -45,7 +45,7 @@ test-quick: setup ## run the unit tests and one test of each integration (90 s)
 test-nix: setup .tools/nix/.complete ## check the systemd units, and the Nix files as far as can be told without nixpkgs
 	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q $(STRICTLY) tests/unit/nix
 
-test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root; 12 min)
+test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's units there (root)
 	@$(PYTHON) -m pytest -q $(STRICTLY) tests/system
 	@$(PYTHON) -m tests.system
 
