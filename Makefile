@@ -33,11 +33,10 @@ up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
 test: setup ## run all tests, and on Python 3.13 too the unit tests that depend on the Python
-	@$(PYTHON) -m pytest $(SIDE_BY_SIDE)
-	@python=$$($(find-3.13)); \
-	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit 0; fi; \
+	@status=0; $(PYTHON) -m pytest $(SIDE_BY_SIDE) || status=$$?; python=$$($(find-3.13)); \
+	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit $$status; fi; \
 	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
-	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' tests/unit
+	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' tests/unit && exit $$status
 
 test-quick: setup ## run the unit tests and one test of each integration (90 s)
 	@$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --quick

@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from dev.paths import CHECKOUT
 from tests import kept_logs
 
 # No deadline: how long an example takes says nothing on a busy machine.
@@ -28,8 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("quick"):
         return
     unit = Path(__file__).parent / "unit"
-    quick = [item for item in items if unit in item.path.parents or item.get_closest_marker("smoke")]
-    config.hook.pytest_deselected(items=[item for item in items if item not in quick])
+    quick: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        is_quick = unit in item.path.parents or item.get_closest_marker("smoke")
+        (quick if is_quick else others).append(item)
+    config.hook.pytest_deselected(items=others)
     items[:] = quick
 
 
@@ -50,12 +55,19 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """End with the commands that run alone what failed."""
     failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
-    for command in dict.fromkeys(run_alone(report.nodeid) for report in failed):
+    strict = terminalreporter.config.getoption("nothing_skipped")
+    for command in dict.fromkeys(run_alone(report.nodeid, strict=strict) for report in failed):
         terminalreporter.write_line(f"run alone: {command}")
 
 
-def run_alone(nodeid: str) -> str:
-    """Return the command that runs one test, with the seed that it drew if it drew one."""
-    seed = re.search(r"[\[-]seed(\d+)", nodeid)
-    environment = [f"SCORESHEET_CHAOS_SEED={seed[1]}"] if seed else []
-    return " ".join([*environment, os.path.relpath(sys.executable), "-m", "pytest", shlex.quote(nodeid)])
+def run_alone(nodeid: str, *, strict: bool = False) -> str:
+    """Return the command that runs one test: with the seed that it drew, and on the programs that it had."""
+    words = [os.path.relpath(sys.executable), "-m", "pytest", shlex.quote(nodeid)]
+    if strict:
+        words.append("--nothing-skipped")
+    if seed := re.search(r"[\[-]seed(\d+)", nodeid):
+        words.insert(0, f"SCORESHEET_CHAOS_SEED={seed[1]}")
+    tools = CHECKOUT / ".tools"
+    if added := [folder for folder in os.get_exec_path() if Path(folder).is_relative_to(tools)]:
+        words.insert(0, f"PATH={':'.join(map(os.path.relpath, added))}:$PATH")
+    return " ".join(words)

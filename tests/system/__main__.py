@@ -117,10 +117,8 @@ def _explain(outcome: _Outcome, report: Callable[[str], None]) -> None:
     if not outcome.passed and not outcome.failed:
         report("the machine did not finish its checks")
     known = [name for name in outcome.names if name in NAMES]
-    report(f"failed: {'; '.join(known) or 'the machine'}. Again: make test-system")
-    if known:
-        options = " ".join(f"--only {shlex.quote(name)}" for name in known)
-        report(f"or, alone: {sys.executable} -m tests.system {options}")
+    options = "".join(f" --only {shlex.quote(name)}" for name in known)
+    report(f"run alone: {os.path.relpath(sys.executable)} -m tests.system{options}")
 
 
 if __name__ == "__main__":
