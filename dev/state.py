@@ -16,12 +16,17 @@ from dev.errors import DevError
 from dev.identity import ServiceUser
 from dev.leftovers import SessionRecord
 
-__all__ = ["StateFolder", "held_state", "run_folder"]
+__all__ = ["StateFolder", "held_state", "logs_of", "run_folder"]
 
 # A socket's address holds 107 bytes; the longest name is supervisor's, which appends its pid for a moment.
 _LONGEST_SOCKETS_PATH: Final = 107 - len("/supervisor.sock.4194304")
 
 _LEFTOVERS_STOP: Final = timedelta(seconds=20)
+
+
+def logs_of(state: Path) -> Path:
+    """Return where the programs of a state folder log: one file for each."""
+    return state / "log"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class StateFolder:
     @property
     def logs(self) -> Path:
         """One file for each program."""
-        return self.path / "log"
+        return logs_of(self.path)
 
     @property
     def supervisor(self) -> Path:

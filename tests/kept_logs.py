@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from dev.paths import CHECKOUT
+from dev.state import logs_of
 
 __all__ = ["keep_logs", "note_failure"]
 
@@ -22,9 +23,9 @@ def note_failure(nodeid: str) -> None:
 
 
 @contextmanager
-def keep_logs(logs: Path, kept: Path = _KEPT) -> Iterator[None]:
-    """Copy the folder of a stack's logs on leaving if a test failed meanwhile, or the stack's own end did."""
-    before = len(_failures)
+def keep_logs(state: Path, kept: Path = _KEPT) -> Iterator[None]:
+    """Copy the logs of a state folder on leaving if a test failed meanwhile, or the end of its stack did."""
+    logs, before = logs_of(state), len(_failures)
     succeeded = False
     try:
         yield
@@ -32,7 +33,7 @@ def keep_logs(logs: Path, kept: Path = _KEPT) -> Iterator[None]:
     finally:
         failed = _failures[before:]
         if (failed or not succeeded) and logs.is_dir():
-            name = failed[0] if failed else f"stopped {logs.parent.name}"
+            name = failed[0] if failed else f"stopped {state.name}"
             target = kept / re.sub(r"[^\w.-]+", "_", name)
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(logs, target, ignore_dangling_symlinks=True)

@@ -22,7 +22,7 @@ def fresh_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="sse-"))
     folder.chmod(0o755)
     try:
-        with keep_logs(folder / "logs"):
+        with keep_logs(folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -184,7 +184,7 @@ def served(app: FastAPI) -> Iterator[str]:
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Run the data services, once for all tests, on a migrated database."""
     folder = tmp_path_factory.mktemp("backend")
-    with keep_logs(folder / "logs"), services_on_template(folder) as (stack, services):
+    with keep_logs(folder), services_on_template(folder) as (stack, services):
         yield Backend(stack, services, settings_of(services))
 
 

@@ -24,6 +24,7 @@ from dev.program import Program, Restart
 from dev.services import POOL_PORT, Services, data_services, open_state, running_services
 from dev.stack import Stack
 from dev.state import StateFolder
+from tests import kept_logs
 from tests.integration.template import place_data, services_on_template
 
 
@@ -143,6 +144,16 @@ def test_stopping_leaves_no_process_and_no_socket(prepared: Path) -> None:
         assert {stack.pid(name) for name in stack.names} < set(family)
     assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
     assert not services.state.run.exists()
+
+
+def test_logs_of_a_stack_are_kept_where_a_test_failed(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_logs, "_failures", [])
+    kept = tmp_path_factory.mktemp("kept")
+    with kept_logs.keep_logs(prepared, kept), running_services(prepared):
+        kept_logs.note_failure("the_test")
+    assert "ready to accept connections" in (kept / "the_test/postgres.log").read_text()
 
 
 def test_a_part_that_crashes_is_restarted_and_named(prepared: Path) -> None:
