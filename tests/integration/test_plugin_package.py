@@ -16,9 +16,8 @@ from dev.paths import CHECKOUT
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a virtual environment that has what this one has, Scoresheet included."""
     folder = tmp_path_factory.mktemp("author") / "venv"
-    venv.create(
-        folder, with_pip=False
-    )  # it finds ours below, and installing another takes longer than the tests
+    # It finds our pip below: installing another takes longer than the tests.
+    venv.create(folder, with_pip=False)
     ours = sysconfig.get_path("purelib")
     (theirs,) = folder.glob("lib/python*/site-packages")
     # addsitedir reads .pth files, which the editable install of Scoresheet is.
