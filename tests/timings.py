@@ -18,6 +18,7 @@ __all__ = ["Group", "Meter", "Rusage", "Spent", "pytest_addoption", "pytest_conf
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
+_CLOSE_SECONDS: Final = 10
 
 
 @dataclass
@@ -83,10 +84,16 @@ class Group:
 
     def close(self) -> None:
         """Send everybody back to where this process was before, and remove the group."""
-        for pid in (self._folder / "cgroup.procs").read_text().split():
-            with suppress(ProcessLookupError):
-                _enter(self._parent, int(pid))
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        # Whom a member starts before it is sent back begins here, too.
+        while (members := self._members()) and time.monotonic() < deadline:
+            for pid in members:
+                with suppress(ProcessLookupError):
+                    _enter(self._parent, pid)
         self._folder.rmdir()
+
+    def _members(self) -> list[int]:
+        return [int(pid) for pid in (self._folder / "cgroup.procs").read_text().split()]
 
 
 class Timings:

@@ -1,5 +1,6 @@
 """Is the time of a file of tests counted with that of all its processes, and is nothing left behind?"""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ def test_every_file_has_its_row_whichever_process_ran_it(processes: str, tmp_pat
     (tmp_path / "test_working.py").write_text(_WORKING)
     (tmp_path / "test_idle.py").write_text(_IDLE)
     report = tmp_path / "reports/table"
+    left_before = _groups_left()
     options = ["-p", "tests.timings", f"--timings={report}", "-n", processes, "--dist", "loadfile"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tmp_path, *options, tmp_path],
@@ -42,7 +44,26 @@ def test_every_file_has_its_row_whichever_process_ran_it(processes: str, tmp_pat
     }
     assert float(rows["test_working.py"][2]) >= _BURNT_SECONDS
     assert lines[-1] in done.stdout
-    assert _groups_left() == []
+    assert _groups_left() <= left_before
+
+
+def test_whoever_is_started_while_the_group_closes_is_sent_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[subprocess.Popen[bytes]] = []
+    enter = timings._enter
+
+    def start_another_first(group: Path, pid: int) -> None:
+        if not late:
+            late.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+        enter(group, pid)
+
+    meter = timings._meter()  # where no group can be made, it leaves nothing anyway
+    monkeypatch.setattr(timings, "_enter", start_another_first)
+    try:
+        meter.close()
+        assert f"scoresheet-timings-{os.getpid()}" not in {group.name for group in _groups()}
+    finally:
+        for process in late:
+            process.communicate(b"\n")
 
 
 def test_the_longest_comes_first_and_the_total_last() -> None:
@@ -70,8 +91,12 @@ def test_where_no_group_can_be_made_the_children_that_ended_are_counted(tmp_path
     meter.close()
 
 
-def _groups_left() -> list[Path]:
-    """Return the groups beneath ours whose process has ended."""
+def _groups() -> set[Path]:
+    """Return the groups that were made beneath ours."""
     present = timings._present_groups(timings._MEMBERSHIP, timings._CGROUPS)
-    groups = [group for parent in present for group in parent.glob("scoresheet-timings-*")]
-    return [group for group in groups if not Path("/proc", group.name.rpartition("-")[2]).exists()]
+    return {group for parent in present for group in parent.glob("scoresheet-timings-*")}
+
+
+def _groups_left() -> set[Path]:
+    """Return those whose process has ended; a run that is killed leaves its own."""
+    return {group for group in _groups() if not Path("/proc", group.name.rpartition("-")[2]).exists()}
