@@ -5,10 +5,12 @@ by XML-RPC on a unix socket. Its log is its standard output, which tells every s
 the cause.
 """
 
+import http.client
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,8 +22,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, cast
-
-from supervisor.xmlrpc import SupervisorTransport
 
 from dev.errors import DevError
 from dev.leftovers import SessionRecord
@@ -46,11 +46,14 @@ _ENDED: Final = re.compile(r"(?P<how>exited|stopped): (?P<name>\S+) \((?P<cause>
 _BY_SIGNAL: Final = re.compile(r"terminated by (?P<signal>SIG\w+)")
 _BY_EXIT: Final = re.compile(r"exit status (?P<status>-?\d+)")
 
-_ALIVE: Final = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
+_STOPPING: Final = "STOPPING"
+_ALIVE: Final = {"STARTING", "RUNNING", "BACKOFF", _STOPPING}
 _POLL_SECONDS: Final = 0.03
 
 # supervisord looks at most a second after a signal; its programs have their own limits before that.
 _MARGIN: Final = timedelta(seconds=5)
+# It answers at once, on a busy machine too: none of our questions waits for a program.
+_ANSWER_LIMIT: Final = timedelta(seconds=30)
 _RESTART: Final = {Restart.ALWAYS: "true", Restart.ON_FAILURE: "unexpected", Restart.NO: "false"}
 
 
@@ -170,10 +173,12 @@ class Supervisor:
 
     def stop_programs(self, names: Iterable[str]) -> None:
         """Stop running programs side by side and wait for their ends, which are noted on return."""
-        pids = {name: self.pid(name) for name in names}
+        found = {name: self._information(name) for name in names}
+        pids = {name: cast("int", program["pid"]) for name, program in found.items()}
         wait = False
-        for name in pids:
-            self._call("stopProcess", name, wait)
+        for name, program in found.items():
+            if program["statename"] != _STOPPING:  # by a stop that was interrupted; a second is refused
+                self._call("stopProcess", name, wait)
         # supervisord kills what outlasts its limit. Each question also wakes it up to see who has ended.
         limit = max((self._programs[name].stop_limit for name in pids), default=timedelta()) + _MARGIN
         deadline = time.monotonic() + limit.total_seconds()
@@ -274,15 +279,45 @@ def program_states(folder: Path) -> list[tuple[str, str, str]] | None:
     return [(program["name"], program["statename"], program["description"]) for program in programs]
 
 
-def _call(socket: Path, method: str, *arguments: object) -> object:
-    # The transport keeps one connection that is not shared between threads: each call opens its own.
-    transport = SupervisorTransport(None, None, f"unix://{socket}")
+class _Connection(http.client.HTTPConnection):
+    """A connection over a unix socket that gives up a supervisord which does not answer."""
+
+    def __init__(self, address: Path) -> None:
+        super().__init__("localhost")
+        self._address = address
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_ANSWER_LIMIT.total_seconds())
+        self.sock.connect(str(self._address))
+
+
+class _Transport(xmlrpc.client.Transport):
+    """One connection to supervisord; supervisor's own transport would wait for an answer for ever."""
+
+    def __init__(self, address: Path) -> None:
+        super().__init__()
+        self._address = address
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        connection = _Connection(self._address)
+        self._connection = str(host), connection
+        return connection
+
+
+def _call(address: Path, method: str, *arguments: object) -> object:
+    """Ask supervisord.
+
+    Raises DevError if it refuses, does not answer in time, or answers with something else.
+    """
+    # A connection can't be shared between threads: each call opens its own.
+    transport = _Transport(address)
     proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport)
     try:
         return getattr(proxy.supervisor, method)(*arguments)
     except xmlrpc.client.Fault as fault:
         raise DevError(f"supervisor: {method}{arguments}: {fault.faultString}") from fault
-    except OSError as error:
+    except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
         raise DevError(f"supervisor does not answer: {error}") from error
     finally:
         transport.close()
