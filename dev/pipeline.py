@@ -68,6 +68,7 @@ def declare_pipeline(
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(services.state.run),  # what a killed process leaves there goes with the stack
         **services.environment,
         "SCORESHEET_API_HOST": _HOST,
         "SCORESHEET_API_PORT": str(api_port),

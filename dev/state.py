@@ -73,7 +73,7 @@ class StateFolder:
 
     @property
     def run(self) -> Path:
-        """The sockets: in the state folder, or below /tmp where its path is too long for a socket."""
+        """The sockets and temporary files: in the state folder, or below /tmp where its path is too long."""
         return run_folder(self.path, self.user.uid)
 
     @property
@@ -82,7 +82,7 @@ class StateFolder:
         return self.supervisor / "session.json"
 
     def clear_run(self) -> None:
-        """Remove the folder of sockets, which all who listened there have left."""
+        """Remove the folder of sockets and temporary files, which all who used it have left."""
         shutil.rmtree(self.run, ignore_errors=True)
 
 

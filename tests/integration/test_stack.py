@@ -303,6 +303,19 @@ def test_programs_find_the_libraries_that_the_shell_names(
             assert stack.log_path("show").read_text() == "/nowhere\n"
 
 
+def test_what_a_killed_program_put_aside_goes_with_the_stack(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state:
+        services = Services(programs=(), environment={}, state=state, redis_socket=state.run / "redis.sock")
+        pipeline = declare_pipeline(services, api_port=1, settings={})
+        put = "import os, tempfile; print(tempfile.mkdtemp(), flush=True); os.kill(os.getpid(), 9)"
+        step = Program("put", (sys.executable, "-c", put), environment=pipeline.environment, oneshot=True)
+        with pytest.raises(DevError, match="signal 9"), Stack(state, [step]):
+            pass
+        folder = Path((state.logs / "put.log").read_text().strip())
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
 def _start_up(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
     command = [sys.executable, "-m", "dev", "--state", str(folder), "up"]
     up = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)

@@ -41,6 +41,7 @@ def environment(api: Api, tmp_path: Path) -> dict[str, str]:
         "SCORESHEET_CONSUMER_CONCURRENCY": "2",
         "SCORESHEET_ANALYSIS_CONCURRENCY": "2",
         "SCORESHEET_LOG_FORMAT": "json",
+        "TMPDIR": str(tmp_path),  # a worker that is killed leaves its temporary files
         "PYTHONPATH": str(CHECKOUT),
     }
 
