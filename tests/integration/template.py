@@ -6,7 +6,6 @@ takes a tenth of one. That the long way works, from nothing, is shown by the dem
 
 import asyncio
 import atexit
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from dev.services import Services, data_services, open_state, running_services
 from dev.stack import Stack
 from dev.state import StateFolder
 
-__all__ = ["create_tokens", "place_data", "services_on_template", "settings_of"]
+__all__ = ["create_tokens", "folder_of_this_process", "place_data", "services_on_template", "settings_of"]
 
 _DATA: Final = "postgres"
 _OWNERS: Final[Mapping[str, Sequence[Scope]]] = {
@@ -84,6 +83,16 @@ def place_data(state: StateFolder) -> None:
         state.user.give(file)
 
 
+def folder_of_this_process() -> Path:
+    """Make a folder that goes with this process, even if that is killed."""
+    folder = Path(tempfile.mkdtemp(prefix="sst-"))
+    # Its input ends when we do. The session of its own keeps Ctrl-C from it.
+    remove = ["sh", "-c", 'read -r _; rm -rf "$1"', "sh", str(folder)]
+    remover = subprocess.Popen(remove, stdin=subprocess.PIPE, start_new_session=True)
+    atexit.register(remover.communicate)
+    return folder
+
+
 @contextmanager
 def services_on_template(path: Path) -> Iterator[tuple[Stack, Services]]:
     """Run the data services on a migrated database."""
@@ -96,8 +105,7 @@ def services_on_template(path: Path) -> Iterator[tuple[Stack, Services]]:
 
 @cache
 def _template() -> _Template:
-    folder = Path(tempfile.mkdtemp(prefix="sst-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = folder_of_this_process()
     folder.chmod(0o755)
     with running_services(folder) as (_, services):
         settings = settings_of(services)
