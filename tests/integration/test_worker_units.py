@@ -64,7 +64,8 @@ def feeding_ends(unit: NotifiedProcess) -> None:
 
     def starves() -> bool:
         notices = [line for line in unit.messages if line.startswith(("WATCHDOG=1", "STATUS=hangs: "))]
-        return all(line.startswith("STATUS=") for line in notices[-4:])
+        newest = notices[-4:]
+        return len(newest) == 4 and all(line.startswith("STATUS=") for line in newest)
 
     unit.wait_until(starves, "food that stays out")
 
