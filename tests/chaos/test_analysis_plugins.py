@@ -85,10 +85,16 @@ def test_a_plugin_that_misbehaves_costs_its_own_result_alone(bench: Bench) -> No
     path = install(bench, "temperamental", TEMPERAMENTAL)
     analyse(bench, path, ANALYSIS_CONCURRENCY=4)
     bench.wait_settled()
-    put_in_order(bench, [*ENDLESS, *healthy[4:]])
-    # The limit goes with the messages, and is less than what one plugin may take. The games before have none
-    # to speak of: on a slow machine they would reach it, too.
+    # The limit goes with the messages, and is less than what one plugin may take. Other games have none to
+    # speak of: on a slow machine they would reach it, too.
+    bench.off(PRODUCER)
+    put_in_order(bench, [*ENDLESS])
     bench.on(PRODUCER, PYTHONPATH=path, ANALYSIS_TIME_LIMIT_SECONDS=10)
+    bench.wait_until(
+        lambda: "pending" not in {bench.states()[game] for game in ENDLESS}, "the endless games are begun"
+    )
+    bench.on(PRODUCER, PYTHONPATH=path)
+    put_in_order(bench, healthy[4:])
     bench.wait_until(
         lambda: {bench.states()[game] for game in healthy} == {"done"}, "the healthy games are done"
     )
