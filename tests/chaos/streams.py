@@ -9,12 +9,24 @@ let_all_go(system)
 import random
 from typing import Final
 
+from tests.chaos.messages import send
 from tests.e2e.harness import Player, System
 
-__all__ = ["GAMES", "GAMES_A_SECOND", "drawn_lines", "let_all_go", "reach_line", "streaming_player"]
+__all__ = [
+    "GAMES",
+    "GAMES_A_SECOND",
+    "ONE_SLICE",
+    "drawn_lines",
+    "flow_on",
+    "let_all_go",
+    "reach_line",
+    "streaming_player",
+]
 
 GAMES: Final = 200
 GAMES_A_SECOND: Final = 150
+ONE_SLICE: Final = 1_000
+"""Games that one request may ask for: one is under way until the whole history is sent."""
 _FLOWING: Final = 30
 """Games that still go out while a blow falls: the workers have their hands full then."""
 _APART: Final = 2 * _FLOWING
@@ -26,7 +38,15 @@ def streaming_player(system: System) -> Player:
     player = system.new_player(history_of=GAMES)
     system.lichess.set_speed_limit(GAMES_A_SECOND)
     system.lichess.hold_after(0)  # until the test says how far
+    # Before it is tracked: from then on a request may ask. The API sends its hint for a new account alone.
+    system.execute(
+        "INSERT INTO players (user_id, username, tracked, slice_games) VALUES (lower(%s), %s, false, %s)",
+        player.name,
+        player.name,
+        ONE_SLICE,
+    )
     system.track(player)
+    send(system, "fetch_player_games", "api_queue", [[player.name]])
     return player
 
 
@@ -51,6 +71,11 @@ def reach_line(system: System, player: Player, line: int, *, stored_beyond: int 
         return _sent(system) >= line and stored > stored_beyond
 
     system.wait_until(reached, f"line {line} is sent")
+    flow_on(system)
+
+
+def flow_on(system: System) -> None:
+    """Let a few more games go out, then hold the stream open."""
     system.lichess.hold_after(_sent(system) + _FLOWING)
 
 

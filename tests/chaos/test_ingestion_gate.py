@@ -63,8 +63,6 @@ def test_a_producer_frozen_beyond_its_lease_keeps_its_rival_out(
 ) -> None:
     system.stack.stop("producer")
     player = streaming_player(system)
-    # One request for the whole history.
-    system.execute("UPDATE players SET slice_games = 1000 WHERE username = %s", player.name)
     with ExitStack() as rivals:
         pids = [rivals.enter_context(_ready_rival(system, f"rival-{number}", *producer)) for number in (1, 2)]
         # Held there, the connection outlives the lease by as much as the rival needs.

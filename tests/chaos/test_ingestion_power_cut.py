@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dev.leftovers import SessionRecord
-from tests.chaos.streams import GAMES, GAMES_A_SECOND, reach_line
+from tests.chaos.streams import GAMES, GAMES_A_SECOND, ONE_SLICE, reach_line
 from tests.e2e.fixtures import assert_nothing_left, fresh_folder
 from tests.e2e.harness import Player, System, running_system
 from tests.e2e.histories import history
@@ -22,7 +22,8 @@ def test_a_power_cut_that_tears_redis_file_costs_no_game(seed: int) -> None:
         games = folder / "games.ndjson"
         games.write_text("".join(json.dumps(game) + "\n" for game in player.games))
         games.chmod(0o644)
-        with running_system(folder, games=[games]) as system:
+        one_slice = {"SCORESHEET_SLICE_GAMES": str(ONE_SLICE)}
+        with running_system(folder, games=[games], settings=one_slice) as system:
             system.lichess.set_speed_limit(GAMES_A_SECOND)
             system.lichess.hold_after(0)
             system.track(player)

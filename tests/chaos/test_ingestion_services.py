@@ -18,8 +18,9 @@ from redis.exceptions import OutOfMemoryError
 
 from dev.postgres.cluster import DATABASE, ROLE
 from dev.services import POOL_ADMIN, POOL_PORT
-from tests.chaos.streams import drawn_lines, let_all_go, reach_line, streaming_player
+from tests.chaos.streams import drawn_lines, flow_on, let_all_go, reach_line, streaming_player
 from tests.e2e.harness import Player, System
+from tests.fakes.lichess import Outcome
 
 _AWAY: Final = '"database_unavailable"'
 _ASKED: Final = ("observations", "seen")
@@ -34,19 +35,21 @@ def _flush_redis(system: System) -> None:
 
 def _freeze_redis(system: System) -> None:
     # Until the lock of the gate lapses without a heartbeat, and its holder leaves Lichess.
+    asking = _wait_for_request(system)
     with _frozen(system.stack.pid("redis")):
-        _wait_until_nobody_asks(system)
+        _wait_until_left(system, asking)
 
 
 def _fill_redis(system: System) -> None:
     # It refuses whatever would take memory: tasks, locks and heartbeats.
+    asking = _wait_for_request(system)
     with system.redis() as client:
         client.config_set("maxmemory", 1)
         try:
             with pytest.raises(OutOfMemoryError):
                 client.set("anything", "more")
-            let_all_go(system)  # the next game can't be sent on
-            _wait_until_nobody_asks(system)
+            flow_on(system)  # the next game can't be sent on
+            _wait_until_left(system, asking)
         finally:
             client.config_set("maxmemory", "256mb")
 
@@ -162,10 +165,21 @@ def _assert_workers_lived_on(system: System) -> None:
     assert 0 not in _worker_pids(system).values()
 
 
-def _wait_until_nobody_asks(system: System) -> None:
-    system.wait_until(
-        lambda: all(request.ended_s is not None for request in system.lichess.requests), "nobody asks Lichess"
+def _wait_for_request(system: System) -> int:
+    """Wait until a request to Lichess is under way; return its number."""
+    return system.wait_until(
+        lambda: next((request.number for request in system.lichess.requests if request.ended_s is None), 0),
+        "somebody asks Lichess",
     )
+
+
+def _wait_until_left(system: System, number: int) -> None:
+    """Wait until a request has ended; fail if it came to its end, for then the fault did not cut it."""
+    outcome = system.wait_until(
+        lambda: next(each.outcome for each in system.lichess.requests if each.number == number),
+        f"request {number} ends",
+    )
+    assert outcome is Outcome.CLIENT_LEFT
 
 
 def _clients_waiting(admin: psycopg.Connection) -> int:
