@@ -16,6 +16,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -275,11 +276,13 @@ class System:
 
     def begin(self) -> None:
         """Begin a test: every program runs, Lichess is as at the start, nobody is tracked."""
-        self.execute("UPDATE players SET tracked = false")
-        self.lichess.hold_after(None)
         for name in self.stack.names:
             if not self.stack.pid(name):
                 self.stack.start([name])
+        for name in ("postgres", "fake-lichess"):  # a failed test may have left them on their way up
+            self.stack.wait_ready(name)
+        self.execute("UPDATE players SET tracked = false")
+        self.lichess.hold_after(None)
         self.wait_until(
             lambda: (
                 self.value("SELECT count(*) FROM ingestion_runs WHERE state = 'running'") == 0
@@ -382,7 +385,7 @@ def running_system(
                 **QUICK_SETTINGS,
                 **(settings or {}),
             },
-            first=(_fake_lichess(services, games, port),),
+            first=(_fake_lichess(games, port),),
         )
         left_out = {*_IN_TEMPLATE, *ROLES} - set(roles)
         wanted = [program for program in pipeline.programs if program.name not in left_out]
@@ -401,20 +404,24 @@ def _client(pipeline: Pipeline, token_file: Path) -> httpx.Client:
     return httpx.Client(base_url=pipeline.api_url, headers=headers, timeout=30, trust_env=False)
 
 
-def _fake_lichess(services: Services, games: Sequence[Path], port: int) -> Program:
-    port_file = services.state.app / "fake-lichess.port"
-    port_file.unlink(missing_ok=True)
+def _fake_lichess(games: Sequence[Path], port: int) -> Program:
     command: list[str | Path] = [sys.executable, "-m", "tests.fakes.lichess", "--control"]
     for file in games:
         command += ["--games", file]
-    command += ["--port", str(port), "--port-file", port_file, "--speed-limit", "0"]
+    command += ["--port", str(port), "--speed-limit", "0"]
     command += ["--token", f"{LICHESS_TOKEN}={BUNDLED_PLAYER}"]
     return Program(
         "fake-lichess",
         tuple(command),
-        ready=port_file.exists,
+        ready=lambda: _is_heard(port),  # at each start anew
         environment={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)},
     )
+
+
+def _is_heard(port: int) -> bool:
+    """Return True once connections are accepted; raises OSError before."""
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    return True
 
 
 def _in_base64(text: bytes) -> list[bytes]:
