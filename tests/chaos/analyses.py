@@ -208,10 +208,9 @@ class Bench:
         with self.system.redis() as client:
             return queue_length(client, QueueName.ANALYSIS)
 
-    def delivered(self) -> bool:
-        """Tell whether no message waits in the analysis queue, and none is under way."""
-        with self.system.redis() as client:
-            return queue_length(client, QueueName.ANALYSIS) == client.hlen("unacked") == 0
+    def wait_delivered(self) -> None:
+        """Wait until no message waits in the analysis queue, and none is under way."""
+        self.wait_until(lambda: self.system.delivered(QueueName.ANALYSIS), "every message is done with")
 
     def run_worker(self, role: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run a worker apart from the stack until it ends by itself."""

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 import redis
@@ -11,7 +10,7 @@ from celery import Celery
 
 from tests.e2e.harness import System
 
-__all__ = ["drain_games", "send", "under_way", "wait_delivered"]
+__all__ = ["drain_games", "send"]
 
 
 def send(system: System, task: str, queue: str, all_arguments: Sequence[Sequence[Any]]) -> None:
@@ -19,22 +18,6 @@ def send(system: System, task: str, queue: str, all_arguments: Sequence[Sequence
     with Celery(broker=system.pipeline.environment["SCORESHEET_BROKER_URL"], set_as_current=False) as app:
         for arguments in all_arguments:
             app.send_task(task, args=arguments, queue=queue, ignore_result=True)
-
-
-def under_way(system: System) -> set[bytes]:
-    """Return the tags of the messages that workers, alive or dead, have taken and not acknowledged."""
-    with system.redis() as client:
-        tags = client.hkeys("unacked")
-    assert isinstance(tags, list)  # the stubs cover the asynchronous client too
-    return set(tags)
-
-
-def wait_delivered(system: System, but: AbstractSet[bytes]) -> None:
-    """Wait until no message of a game waits, and none is under way but those with these tags."""
-    with system.redis() as client:
-        system.wait_until(
-            lambda: client.llen("db_queue") == 0 and under_way(system) <= but, "every message is done with"
-        )
 
 
 def _texts(client: "redis.Redis") -> list[bytes]:

@@ -149,10 +149,10 @@ def test_a_task_delivered_three_times_is_done_once(
         bench.deliver(game["id"], times=3)
     bench.on(CONSUMER, **{**settings, "ANALYSIS_CONCURRENCY": 3})
     bench.wait_settled()
-    bench.wait_until(bench.delivered, "every message is done with")
+    bench.wait_delivered()
     for game in GAMES:
         bench.deliver(game["id"])
-    bench.wait_until(bench.delivered, "every message is done with")
+    bench.wait_delivered()
     assert fences(bench) == {1}
     bench.check_whole()
     assert bench.dump() == undisturbed
@@ -176,7 +176,7 @@ def test_two_of_every_role_do_the_work_of_one(
     wait_held(bench, 2 * CONCURRENCY)
     patient.release(bench.folder)
     bench.wait_settled()
-    bench.wait_until(bench.delivered, "every message is done with")
+    bench.wait_delivered()
     workers = {bench.analysis(game["id"])["worker"] for game in GAMES}
     assert len(workers) == 2 * CONCURRENCY
     assert fences(bench) == {1}

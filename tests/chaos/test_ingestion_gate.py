@@ -16,7 +16,8 @@ from typing import Final
 
 import pytest
 
-from tests.chaos.messages import drain_games, send, under_way, wait_delivered
+from app.contract.names import QueueName
+from tests.chaos.messages import drain_games, send
 from tests.chaos.streams import drawn_lines, let_all_go, reach_line, streaming_player
 from tests.e2e.harness import LOCK_TTL_SECONDS, System
 
@@ -118,7 +119,7 @@ def test_a_message_delivered_three_times_in_any_order_gives_the_same_rows(system
     newest = [[name, later_run, line, payload] for name, _, line, payload in sent]
     deliveries = [*newest * 3, *earlier * 3]
     rng.shuffle(deliveries)
-    before = under_way(system)
+    before = system.under_way()
     send(system, "process_game_data", "db_queue", deliveries)
     system.stack.start(["consumer"])
     # Taken is not stored: a game may still be shown as it was when it was under way.
@@ -126,7 +127,7 @@ def test_a_message_delivered_three_times_in_any_order_gives_the_same_rows(system
         lambda: system.value(_SHOWN_BY, later_run) == len(player.games), "the newest lines are stored"
     )
     # Then no message of an earlier sight may change them.
-    wait_delivered(system, but=before)
+    system.wait_until(lambda: system.delivered(QueueName.DB, but=before), "every message is done with")
     system.wait_whole(player)
 
 

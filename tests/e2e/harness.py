@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ import httpx
 import psycopg
 import redis
 
+from app.contract.names import QueueName
 from dev.demo import BUNDLED
 from dev.paths import CHECKOUT
 from dev.pipeline import Pipeline, declare_pipeline, free_port
@@ -42,6 +44,7 @@ from tests.e2e.histories import BUNDLED_PLAYER, FULL_ID_ENDING, Game, history
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 from tests.fakes.lichess import Control
 from tests.integration.template import place_data
+from workers.broker import queue_length
 
 __all__ = [
     "INGESTION",
@@ -214,6 +217,18 @@ class System:
         """Connect to Redis."""
         with redis.Redis(unix_socket_path=str(self.services.redis_socket), socket_timeout=10) as client:
             yield client
+
+    def under_way(self) -> set[bytes]:
+        """Return the tags of the messages that workers, alive or dead, have taken and not acknowledged."""
+        with self.redis() as client:
+            tags = client.hkeys("unacked")
+        assert isinstance(tags, list)  # the stubs cover the asynchronous client too
+        return set(tags)
+
+    def delivered(self, queue: QueueName, *, but: AbstractSet[bytes] = frozenset()) -> bool:
+        """Tell whether no message waits in a queue, and none is under way but those with these tags."""
+        with self.redis() as client:
+            return queue_length(client, queue) == 0 and self.under_way() <= but
 
     def stored(self, player: Player) -> int:
         """Count the player's games in the database."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from app.contract.names import QueueName
 from tests.e2e.harness import SLICE_GAMES, Player, System
 from tests.e2e.histories import BUNDLED_PLAYER, bundled_games, history
 from tests.e2e.realdata import parsed
@@ -70,7 +71,7 @@ def test_a_second_look_asks_from_the_overlap_before_the_first_and_stores_nothing
     assert second.params == {**first.params, "since": str(since_ms)}
     assert second.games_sent == sum(game["createdAt"] >= since_ms for game in player.games) > 0
     system.wait_until(lambda: system.runs(player)[0]["state"] == "complete", "the second run is complete")
-    system.wait_until(lambda: _is_delivered(system), "every message is done with")
+    system.wait_until(lambda: system.delivered(QueueName.DB), "every message is done with")
     assert system.runs(player)[0]["new_games"] == 0
     assert _content(system, player) == before
 
@@ -205,12 +206,6 @@ def test_an_untracked_player_is_not_asked_for_any_more(system: System) -> None:
 
 def _ended(requests: list[Any]) -> int:
     return sum(request.ended_s is not None for request in requests)
-
-
-def _is_delivered(system: System) -> bool:
-    """Tell whether no message of a game waits, and none of any kind is under way."""
-    with system.redis() as client:
-        return client.llen("db_queue") == client.hlen("unacked") == 0
 
 
 def _waits_for_fetch(system: System, player: Player) -> bool:
