@@ -3,12 +3,11 @@
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import chess
 import pytest
 
 from app.contract.analyses import (
@@ -21,7 +20,6 @@ from app.contract.analyses import (
     Provenance,
 )
 from app.contract.positions import EngineIdentity, EvaluationSource
-from dev.binaries import find_binaries
 from tests.chaos.analyses import (
     BEAT,
     BUILT_IN,
@@ -33,6 +31,7 @@ from tests.chaos.analyses import (
     invented_game,
     is_alive,
 )
+from tests.chaos.searches import place, scripted, searching
 from tests.e2e.histories import Game
 from tests.fakes.stockfish import Fault, ScriptedStockfish
 from workers.api_client import StaleFence
@@ -43,6 +42,8 @@ LONG = invented_game("longgame", plies=40)
 LONG_NODES = 10**12
 """A matter of weeks for one position: nobody comes to its end before it is killed."""
 QUICK_NODES = 1_000
+WORKERS = 3
+KILLS = 8
 
 
 @pytest.fixture(scope="module")
@@ -97,20 +98,6 @@ def engines_of(bench: Bench, worker: int) -> list[int]:
     return [pid for pid in bench.engines() if parent(pid) == worker]
 
 
-def scripted(bench: Bench, name: str) -> ScriptedStockfish:
-    stockfish = ScriptedStockfish(bench.new_folder(name))
-    stockfish.install(find_binaries().stockfish.path)
-    return stockfish
-
-
-def place(game: Game, ply: int) -> str:
-    """Return where the men stand after so many plies, as a FEN says it."""
-    board = chess.Board(game.get("initialFen", chess.STARTING_FEN))
-    for san in game["moves"].split()[:ply]:
-        board.push_san(san)
-    return board.board_fen()
-
-
 def hold_at(stockfish: ScriptedStockfish, *places: str) -> None:
     """Let every search in these places hang, and no other: who comes there stays at work."""
     stockfish.script(dict.fromkeys(places, Fault.HANG))
@@ -136,13 +123,15 @@ def computed_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_at_work(bench: Bench) -> list[int]:
-    """Wait until living processes of the consumer hold games; return them."""
+def wait_at_work(bench: Bench, games: Sequence[Game]) -> list[int]:
+    """Wait until living processes of the consumer hold some of these games; return them."""
+    query = """SELECT worker FROM game_analyses a JOIN games g ON g.id = game_id
+               WHERE a.state = 'running' AND source_id = ANY(%s)"""
+    ids = [game["id"] for game in games]
 
     def at_work() -> list[int]:
         assert not bench.settled(), "nobody has anything to do any more"
-        rows = bench.system.rows("SELECT worker FROM game_analyses WHERE state = 'running'")
-        holders = {int(worker.rpartition(":")[2]) for (worker,) in rows}
+        holders = {int(worker.rpartition(":")[2]) for (worker,) in bench.system.rows(query, ids)}
         return [pid for pid in bench.children() if pid in holders and is_alive(pid)]
 
     return bench.wait_until(at_work, "somebody works on a game")
@@ -167,34 +156,40 @@ def test_however_workers_are_killed_the_same_bytes_come_out(bench: Bench, seed: 
 
     forget_all(bench)
     bench.put(games[::-1])
-    hold_at(stockfish, *(place(game, rng.randint(1, 12)) for game in usual))
-    bench.on(CONSUMER, NODES=5_000, ANALYSIS_CONCURRENCY=3, ENGINE_PATH=stockfish.path)
-    for kill in range(6):
-        # No usual game gets past the place that was drawn: somebody is at work.
-        victims = wait_at_work(bench)
-        hold_at(stockfish, *(place(game, rng.randint(1, 12)) for game in usual))
-        kill_one(victims if kill % 3 else [bench.system.stack.pid(CONSUMER)], rng)
-    hold_at(stockfish)
-    for _ in range(2):
-        # Wherever they are in their work, if they are not done yet.
-        lines = len(stockfish.told()) + rng.randrange(100)
-        bench.wait_until(lambda: len(stockfish.told()) >= lines or bench.settled(), "so many lines")  # noqa: B023
-        kill_one(bench.children(), rng)
+    # No usual game gets past its last position: until all kills are done, somebody is at work.
+    ends = [place(game, 12) for game in usual]
+    stockfish.hold(*ends)
+    bench.on(CONSUMER, NODES=5_000, ANALYSIS_CONCURRENCY=WORKERS, ENGINE_PATH=stockfish.path)
+    for kill in range(KILLS):
+        # Wherever they are in their work by then.
+        wait_for_lines(bench, stockfish, rng.randrange(100), ends)
+        victims = wait_at_work(bench, usual)
+        kill_one(bench, victims if kill % 3 else [bench.system.stack.pid(CONSUMER)], rng)
+    stockfish.script()
     bench.wait_settled()
     bench.check_whole()
     assert bench.dump() == undisturbed
     attempts = sum(bench.analysis(game)["fence"] for game in bench.states())
-    assert attempts > len(games), "no kill hit a game"
+    assert attempts >= len(games) + KILLS, "a kill hit no game"
     bench.off(CONSUMER)
     bench.wait_no_engines()
 
 
-def kill_one(pids: list[int], rng: random.Random) -> None:
-    """Kill one of some processes, if there are any that live."""
-    # Pid 0, a worker that just ended, would be this process group.
-    if pids and (victim := rng.choice(pids)):
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
+def wait_for_lines(bench: Bench, stockfish: ScriptedStockfish, count: int, ends: list[str]) -> None:
+    """Wait until engines were told so many more lines, or all workers are held at the ends of their games."""
+    enough = len(stockfish.told()) + count
+    bench.wait_until(
+        lambda: len(stockfish.told()) >= enough or len(searching(bench, stockfish, ends)) >= WORKERS,
+        f"{count} more lines",
+    )
+
+
+def kill_one(bench: Bench, pids: list[int], rng: random.Random) -> None:
+    """Kill one of some processes that live."""
+    victim = rng.choice(pids)
+    assert victim, "it ended by itself"  # and pid 0 would be this process group
+    os.kill(victim, signal.SIGKILL)
+    wait_until_dead(bench, [victim])
 
 
 def test_a_game_comes_back_through_its_lease_when_its_process_is_killed_again_and_again(

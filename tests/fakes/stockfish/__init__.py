@@ -19,6 +19,8 @@ class Fault(StrEnum):
     """Ends as a program does that was built for another CPU."""
     EXIT = "exit"
     HANG = "hang"
+    WAIT = "wait"
+    """Searches once the script does not say so any more."""
     GARBAGE = "garbage"
     """Answers what is no UCI."""
 
@@ -58,6 +60,10 @@ class ScriptedStockfish:
         draft.write_text(json.dumps({"search": dict(on_search or {}), "start": on_start}))
         draft.chmod(0o644)
         draft.replace(self.folder / "script")
+
+    def hold(self, *places: str) -> None:
+        """Let every search in a position whose FEN holds one of these texts wait for the next script."""
+        self.script(dict.fromkeys(places, Fault.WAIT))
 
     def told(self) -> list[Told]:
         """Return every line that any process was told, in order."""

@@ -7,10 +7,12 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.02
 
 
 def _script(folder: Path) -> dict[str, Any]:
@@ -19,6 +21,16 @@ def _script(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"search": {}, "start": None}
     return script
+
+
+def _fault(folder: Path, position: str) -> str | None:
+    """Return what is to go wrong in a position, once the search need not wait any more."""
+    while True:
+        faults = _script(folder)["search"]
+        fault = next((fault for text, fault in faults.items() if text in position), None)
+        if fault != "wait":
+            return fault
+        time.sleep(_POLL_SECONDS)
 
 
 def _die_with_parent() -> None:
@@ -60,9 +72,7 @@ def main(folder: Path, stockfish: str) -> None:
             journal.write(f"{os.getpid()} {line}")
             if line.startswith("position "):
                 position = line
-            faults = _script(folder)["search"] if line.startswith("go ") else {}
-            fault = next((fault for text, fault in faults.items() if text in position), None)
-            if fault is not None:
+            if line.startswith("go ") and (fault := _fault(folder, position)) is not None:
                 _go_wrong(fault)
                 continue
             engine.stdin.write(line)
