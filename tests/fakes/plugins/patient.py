@@ -23,7 +23,7 @@ def hold(folder: Path, games: Iterable[str]) -> None:
 
 def release(folder: Path) -> None:
     """Let all go on."""
-    (folder / _FILE).unlink()
+    (folder / _FILE).unlink(missing_ok=True)
 
 
 def waiting(folder: Path) -> set[str]:
