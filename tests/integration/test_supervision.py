@@ -42,6 +42,7 @@ def _answering(address: Path, answer: bytes) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "answer",
     [b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", b"what?\r\n\r\n"],

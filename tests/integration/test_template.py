@@ -11,6 +11,7 @@ from dev.paths import CHECKOUT
 from tests.integration.conftest import wait_until
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["ends", "is killed"])
 def test_the_folder_of_a_process_goes_with_it(end: str, tmp_path: Path) -> None:
     make = f"""

@@ -24,9 +24,9 @@ _NEWER_ROOT: Final = TOOLS / "debian-13/root"
 _QEMU: Final = "qemu-system-x86_64"
 _QEMU_PACKAGES: Final = ("qemu-system-x86", "qemu-system-data", "seabios")
 _OLDEST_QEMU: Final = (8, 1)
-"""With 7.2 every third machine died of "Oops: int3" when its kernel changed its own code for the first CPU quota;
-with 10.0 none has yet. The likely reason: since its commit deba78709 of 2023, QEMU locks the pages that it
-translates, so that no code stays which another processor has just changed."""
+"""With 7.2 every third machine died of "Oops: int3" when its kernel changed its own code for the first CPU
+quota; with 10.0 none has yet. The likely reason: since its commit deba78709 of 2023, QEMU locks the pages
+that it translates, so that no code stays which another processor has just changed."""
 
 
 @dataclass(frozen=True)

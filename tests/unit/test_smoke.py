@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 _TESTS: Final = Path(__file__).parents[1]
-_NO_INTEGRATION: Final = {"test_reproducibility.py", "test_template.py"}
+_NO_INTEGRATION: Final = {"test_reproducibility.py"}
 """Files about something else, which the whole run shows."""
 
 
