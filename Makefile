@@ -32,14 +32,15 @@ run: setup ## the same pipeline for a player of lichess.org, until Ctrl-C
 up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
-test: setup ## run all tests, and on Python 3.13 too the unit tests that depend on the Python
+test: setup ## run the tests on stacks of their own, and on Python 3.13 the unit tests that depend on it
 	@status=0; $(PYTHON) -m pytest $(SIDE_BY_SIDE) || status=$$?; python=$$($(find-3.13)); \
 	if [ -z "$$python" ]; then echo "test: no Python 3.13 here; the unit tests ran on 3.11 alone"; exit $$status; fi; \
 	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && \
 	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' tests/unit && exit $$status
 
-test-quick: setup ## run the unit tests and one test of each integration (90 s)
+test-quick: setup ## run the unit tests and a smoke test of each integration (90 s)
 	@$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --quick
+	@echo "test-quick: the unit tests and the smoke tests passed; .ci/run runs all"
 
 test-nix: setup .tools/nix/.complete ## check the systemd units, and the Nix files as far as can be told without nixpkgs
 	@PATH="$(CURDIR)/.tools/nix/bin:$$PATH" $(PYTHON) -m pytest -q $(STRICTLY) tests/unit/nix
@@ -49,7 +50,7 @@ test-system: setup ## boot a Debian 13 of its own in QEMU and check Scoresheet's
 	@$(PYTHON) -m tests.system
 
 soak: setup engines ## hunt for rare races: chaos from many seeds, all builds of the engine (hours)
-#  RUNS=of each chaos test that draws at random (27) TESTS="files or options of pytest" (by default these and tests/soak)
+#  RUNS=of each chaos test that draws at random (27) TESTS="files or options" (by default those and tests/soak)
 	@SCORESHEET_CHAOS_RUNS=$(or $(RUNS),27) $(PYTHON) -m pytest $(SIDE_BY_SIDE) --nothing-skipped \
 	  $(or $(TESTS),-k 'seed or soak' tests/soak tests/chaos)
 
@@ -62,11 +63,14 @@ timings: setup ## run the tests; show what each file takes, and how much of it i
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) -p tests.timings --timings=var/timings $(TESTS)
 
 check: setup ## check style, types, import rules, the lock and the migrations
-	@echo "check: ruff" && $(PYTHON) -m ruff check --quiet && $(PYTHON) -m ruff format --check --quiet
-	@echo "check: mypy" && $(PYTHON) -m mypy --no-error-summary
-	@echo "check: import rules" && .venv/bin/lint-imports
-	@echo "check: lock" && $(PYTHON) -m dev check-lock
-	@echo "check: migrations" && $(PYTHON) -m dev check-migrations
+	@failed=; try() { echo "check: $$1"; shift; "$$@" || failed=1; }; \
+	try style $(PYTHON) -m ruff check --quiet; \
+	try format $(PYTHON) -m ruff format --check --quiet; \
+	try types $(PYTHON) -m mypy --no-error-summary; \
+	try "import rules" .venv/bin/lint-imports --no-logo; \
+	try lock $(PYTHON) -m dev check-lock; \
+	try migrations $(PYTHON) -m dev check-migrations; \
+	test -z "$$failed"
 
 lock: setup ## compile requirements.lock from pyproject.toml, keeping pins that are still allowed
 	@$(PYTHON) -m dev lock
@@ -87,7 +91,7 @@ bench-analysis: setup engines ## measure the analyses: fidelity against nodes, t
 	@$(PYTHON) -m tests.bench.bench_analysis $(GAMES) $(if $(REFERENCES),--references $(REFERENCES)) \
 	  $(call option,truth,$(TRUTH)) $(call option,history,$(HISTORY)) $(call option,slots,$(SLOTS))
 
-engines: .tools/stockfish-17/.complete ## compile several builds of Stockfish 17, for the benchmarks
+engines: .tools/stockfish-17/.complete ## compile several builds of Stockfish 17, for the benchmarks and the soak (5 min)
 
 clean: ## remove what make made: environments, programs, data and caches
 	@for lock in var/lock var/*/lock; do if [ -e $$lock ] && ! flock --nonblock $$lock true; then \

@@ -18,6 +18,9 @@ hypothesis.settings.register_profile("scoresheet", deadline=None, print_blob=Tru
 hypothesis.settings.load_profile("scoresheet")
 
 
+_UNIT = Path(__file__).parent / "unit"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer to be strict about what the machine lacks, and to be quick."""
     parser.addoption("--nothing-skipped", action="store_true", help="fail the tests that would be skipped")
@@ -28,11 +31,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what is not quick if that was asked for."""
     if not config.getoption("quick"):
         return
-    unit = Path(__file__).parent / "unit"
     quick: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
-        is_quick = unit in item.path.parents or item.get_closest_marker("smoke")
+        is_quick = _UNIT in item.path.parents or item.get_closest_marker("smoke")
         (quick if is_quick else others).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = quick
@@ -47,17 +49,20 @@ def pytest_runtest_makereport(
     if report.skipped and item.config.getoption("nothing_skipped") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"nothing may be skipped here: {report.longreprtext}"
-    if report.failed:
+    if report.failed and _UNIT not in item.path.parents:
         kept_logs.note_failure(item.nodeid)
     return report
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """End with the commands that run alone what failed."""
     failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
     strict = terminalreporter.config.getoption("nothing_skipped")
     for command in dict.fromkeys(run_alone(report.nodeid, strict=strict) for report in failed):
         terminalreporter.write_line(f"run alone: {command}")
+    if any(not report.nodeid.startswith("tests/unit/") for report in failed):
+        terminalreporter.write_line("logs of the stacks that ran them: var/ci/logs")
 
 
 def run_alone(nodeid: str, *, strict: bool = False) -> str:

@@ -29,6 +29,7 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -191,6 +192,9 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 @pytest.fixture(scope="session")
 def api_server(backend: Backend) -> Iterator[Api]:
     """Serve the API, once for all tests."""
+    # In this process nobody configures structlog, which then shows local variables, tokens among them.
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     app = create_app(backend.settings)
     with served(app) as url:
         tokens = create_tokens(backend.settings, {f"test-{scope.value}": [scope] for scope in Scope})

@@ -79,15 +79,20 @@ def test_a_step_whose_end_nobody_saw_has_failed(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "steps: 4 passed, 1 failed"
 
 
-def test_an_interrupted_gate_ends_its_steps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_gate_ends_its_steps(number: signal.Signals, tmp_path: Path) -> None:
     command = _prepare(tmp_path, "test: ; @touch begun; exec sleep 1000\n")
-    gate = subprocess.Popen(command, env=_ENVIRONMENT, stdout=subprocess.DEVNULL)
+    gate = subprocess.Popen(command, env=_ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     while not (tmp_path / "begun").exists():
         assert gate.poll() is None
         time.sleep(0.02)
-    gate.send_signal(signal.SIGINT)
-    assert gate.wait() == 130
+    gate.send_signal(number)
+    said = gate.communicate()[0].splitlines()
+    assert gate.returncode == 130
     assert _processes_in(tmp_path) == []
+    assert "ci: interrupted; ending what runs" in said
+    assert "ci: make test-nix did not run to its end" in said
+    assert any(line.startswith("ci: make test FAILED") for line in said)
 
 
 def test_a_command_runs_one_test_with_its_seed() -> None:
