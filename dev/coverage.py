@@ -110,7 +110,7 @@ def _report() -> None:
     }
     _LINES.write_text(json.dumps(lines))
     totals = found["totals"]
-    print(f"coverage: files in {_FOLDER.relative_to(CHECKOUT)}/html")
+    print(f"coverage: report in {_FOLDER.relative_to(CHECKOUT)}/html/index.html, of all the code")
     print(
         f"coverage: lines={totals['num_statements']} covered={totals['covered_lines']} "
         f"percent={totals['percent_covered']:.2f}"

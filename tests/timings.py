@@ -135,6 +135,7 @@ class Timings:
         terminalreporter.section("timings")
         for line in lines:
             terminalreporter.write_line(line)
+        terminalreporter.write_line(f"this table is in {self._report}")
 
     def _add(self, file: str, spent: Spent) -> None:
         total = self._spent.setdefault(file, Spent())

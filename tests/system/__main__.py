@@ -76,14 +76,17 @@ def main() -> int:
 
 
 def _chosen() -> list[str]:
-    parser = argparse.ArgumentParser(prog="python -m tests.system", description=__doc__)
+    names = ", ".join(map(shlex.quote, NAMES))
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.system", description=__doc__, epilog=f"Checks: {names}"
+    )
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         choices=NAMES,
         metavar="CHECK",
-        help="run this check, beside those that all others need; may be repeated",
+        help="run only this check, and those that all others depend on; may be repeated",
     )
     chosen: list[str] = parser.parse_args().only
     return chosen
