@@ -21,11 +21,6 @@ _RESULT: Final = re.compile(r"^(?P<passed>\d+) passed, (?P<failed>\d+) failed$")
 _FAILED: Final = re.compile(r"^FAIL  (?P<name>[^:]+): ")
 _LAST_LINES: Final = 120
 _KEPT: Final = CHECKOUT / "var/ci/system"
-_EMULATORS_FAULT: Final = "Oops: int3"
-"""What the kernel says where QEMU lets a processor run a breakpoint that another one has taken out already:
-7.2 did at every third boot (tests/system/programs.py), and no real processor does."""
-_BOOTS: Final = 3
-"""No newer QEMU was seen to do it."""
 
 
 @dataclass
@@ -60,12 +55,7 @@ def main() -> int:
         report(str(error))
         return os.EX_SOFTWARE
     report(f"the image is there after {time.monotonic() - began:.0f} s; booting it")
-    for boot in range(_BOOTS):
-        if boot:
-            report("the emulator ran code that its kernel was just changing; booting again")
-        outcome = _check(built, chosen)
-        if outcome.passed or outcome.failed or _EMULATORS_FAULT not in outcome.console:
-            break
+    outcome = _check(built, chosen)
     _keep(outcome)
     report(f"{time.monotonic() - began:.0f} s in all; the machine's journal and console: {_KEPT}")
     if not outcome.is_good:

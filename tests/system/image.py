@@ -19,6 +19,7 @@ from dev.errors import DevError
 from dev.paths import CHECKOUT, TOOLS
 from tests.system import documented, programs
 from tests.system.inside import faults, work
+from tests.system.inside.host import ANALYSIS_SLICE
 from tests.system.inside.lichess import RATE_LIMIT_SECONDS
 
 __all__ = ["SOURCE", "Image", "build"]
@@ -27,8 +28,9 @@ SOURCE: Final = "/usr/src/scoresheet"
 """Where the checkout is in the machine."""
 
 _FOLDER: Final = TOOLS / "system"
-# Beside the documented ones: what makes a machine of it.
-_MACHINE_PACKAGES: Final = ("systemd-sysv", "dbus", "linux-image-cloud-amd64", "initramfs-tools")
+# Beside the documented ones: what makes a machine of it. Its kernel is a program.
+_MACHINE_PACKAGES: Final = ("systemd-sysv", "dbus", "user-mode-linux")
+_KERNEL: Final = Path("/usr/bin/linux.uml")
 _DISK_BYTES: Final = 4 * 2**30
 _CHECKED_OUT: Final = (
     "app",
@@ -41,8 +43,7 @@ _CHECKED_OUT: Final = (
     "LICENSE",
 )
 
-# The owner's settings: short waits, for the machine has to show many recoveries, and few nodes: its engine
-# searches 12,000 a second.
+# The owner's settings: short waits and few nodes, for the machine has to show many recoveries.
 _SETTINGS: Final[Mapping[str, int | str]] = {
     "LICHESS_URL": "http://127.0.0.1:8090",
     "NODES": 1_000,
@@ -71,10 +72,8 @@ Description=Checks of Scoresheet on this machine
 [Service]
 Type=exec
 WorkingDirectory={SOURCE}
-# All there is. The first quota is what the emulator may stumble over: here it costs the least time.
-CPUQuota=200%
 # The tests of the checkout: an archive on the second disk.
-ExecStartPre=tar --extract --file=/dev/vdb
+ExecStartPre=tar --extract --file=/dev/ubdb
 ExecStart=/usr/bin/python3 -m tests.system.inside
 StandardOutput=tty
 StandardError=inherit
@@ -89,6 +88,7 @@ _DROP_INS: Final = "/etc/systemd/system"
 _FOR_CHECKS: Final[Mapping[str, str]] = {
     f"{_DROP_INS}/{faults.HUNG}.d/watchdog.conf": f"[Service]\nWatchdogSec={faults.WATCHDOG_SECONDS}\n",
     f"{_DROP_INS}/{faults.MISCONFIGURED}.d/setting.conf": faults.WRONG_SETTING,
+    f"{_DROP_INS}/{ANALYSIS_SLICE}.d/quota.conf": f"[Slice]\nCPUQuota={work.INSTALLED_PERCENT}%\n",
     str(work.BUDGET_FILE): work.ENDLESS,
     **{f"{_DROP_INS}/{unit}.d/budget.conf": work.WORKER_UNIT for unit in work.WORKERS},
 }
@@ -100,8 +100,10 @@ class Image:
 
     disk: Path
     """An ext4 file system with the root of the machine, without a partition table."""
+    root: Path
+    """The base that it was made from, with the kernel and what that needs to run here."""
     kernel: Path
-    initrd: Path
+    """Below the root."""
 
 
 def build(report: Callable[[str], None]) -> Image:
@@ -119,8 +121,7 @@ def build(report: Callable[[str], None]) -> Image:
         _forget("disk-*")
         report(f"installing this checkout on {disk.relative_to(CHECKOUT)}")
         _make_disk(base, disk)
-    (kernel,), (initrd,) = base.glob("boot/vmlinuz-*"), base.glob("boot/initrd.img-*")
-    return Image(disk, kernel, initrd)
+    return Image(disk, base, _KERNEL)
 
 
 def _digest(inputs: Iterable[bytes]) -> str:

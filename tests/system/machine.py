@@ -1,12 +1,19 @@
 """How is the test's machine booted, and how does it tell what it found?
 
-In QEMU without KVM, so that it runs anywhere. Its first serial port is the console, its second one carries
-the lines of the checks; at its end it writes its whole journal to the third disk.
+Its kernel is User-Mode Linux: Debian's Linux, built to run as a program. No KVM is needed, and the
+processor itself computes what the machine's programs compute (docs/adr/0015). It has one processor, and no
+devices but disks and lines.
+
+What it prints on its terminal is the console; its second serial line carries the lines of the checks; at its
+end it writes its whole journal to the third disk.
 """
 
 import io
+import os
+import shutil
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +21,6 @@ from pathlib import Path
 from typing import IO, Final
 
 from dev.paths import CHECKOUT
-from tests.system import programs
 from tests.system.image import Image
 from tests.system.inside.__main__ import CHOSEN
 
@@ -24,15 +30,38 @@ LIMIT_SECONDS: Final = 7_200
 """A machine that runs for longer is switched off: nothing that it waits for will come."""
 _MEMORY_MIB: Final = 3_072
 _JOURNAL_BYTES: Final = 64 * 2**20
-_PROCESSOR: Final = "Nehalem"
-"""Of 2008: what newer ones can do beyond it is slow where it is emulated (13 s of imports, `max` 17)."""
-_KERNEL_OPTIONS: Final = (
-    "root=/dev/vda rw console=ttyS0 panic=-1 quiet systemd.show_status=no",
-    # Against holes of real processors; each system call would cost the emulator its translations.
-    "mitigations=off",
-    # For a machine that does not come as far as to hand its journal over.
-    "systemd.journald.forward_to_console=1 systemd.journald.max_level_console=notice",
+_FOLDER: Final = Path("/mnt")
+"""Where the kernel finds its disks."""
+_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  the kernel itself makes the file, and removes its name
+_HARDWARE: Final = (
+    f"mem={_MEMORY_MIB}M",
+    f"ubda={_FOLDER}/changes,{_FOLDER}/disk.img",
+    f"ubdbr={_FOLDER}/tests.tar",
+    f"ubdc={_FOLDER}/journal.img",
+    "con=null",
+    "con0=null,fd:2",
+    "ssl=null",
+    "ssl1=null,fd:1",
+    f"uml_dir={_FOLDER}",
 )
+_KERNEL_OPTIONS: Final = (
+    *("root=/dev/ubda", "rw", "console=tty0", "panic=-1", "systemd.show_status=no"),
+    # For a machine that does not come as far as to hand its journal over.
+    "systemd.journald.forward_to_console=1",
+    "systemd.journald.max_level_console=notice",
+)
+# The kernel needs the libraries of the Debian that it is a program of. Its processes and these mounts end
+# with the namespaces.
+_ENTER: Final = f"""
+    root=$1 folder=$2 disk=$3
+    shift 3
+    touch "$folder/disk.img"
+    mount --bind "$folder" "$root{_FOLDER}"
+    mount --bind "$disk" "$root{_FOLDER}/disk.img"
+    mount --rbind /dev "$root/dev"
+    mount -t proc none "$root/proc"
+    exec chroot "$root" "$@"
+"""
 _TESTS: Final = ("tests/__init__.py", "tests/fakes", "tests/system")
 
 
@@ -56,53 +85,45 @@ def boot(image: Image, folder: Path, chosen: Sequence[str] = ()) -> Iterator[Mac
 
     It runs the chosen checks, all if there are none.
     """
-    tests = folder / "tests.tar"
-    _pack(tests, chosen)
+    _pack(folder / "tests.tar", chosen)
     journal = folder / "journal.img"
     with journal.open("wb") as file:
         file.truncate(_JOURNAL_BYTES)
     console = folder / "console.log"
-    qemu = programs.qemu()
-    hardware = [
-        "-machine",
-        "q35",
-        "-accel",
-        "tcg,thread=multi",
-        "-cpu",
-        _PROCESSOR,
-        "-smp",
-        "2",
-        "-nodefaults",
-    ]
-    kernel: list[str | Path] = ["-kernel", image.kernel, "-initrd", image.initrd]
-    command: list[str | Path] = [qemu.path, *qemu.arguments, *hardware, "-m", str(_MEMORY_MIB), *kernel]
-    command += ["-append", " ".join(_KERNEL_OPTIONS)]
-    command += [
-        *_drive(image.disk, "snapshot=on", "cache=unsafe"),
-        *_drive(tests, "readonly=on"),
-        *_drive(journal, "cache=unsafe"),
-    ]
-    command += ["-display", "none", "-serial", f"file:{console}", "-serial", "stdio", "-no-reboot"]
-    command += ["-device", "virtio-rng-pci"]
-    with (folder / "qemu.log").open("wb") as errors:
-        process = subprocess.Popen(
-            ["timeout", "--kill-after=10", str(LIMIT_SECONDS), *command],
-            env=dict(qemu.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    enter: list[str | Path] = ["sh", "-euc", _ENTER, "sh", image.root, folder, image.disk]
+    kernel: list[str | Path] = [image.kernel, *_HARDWARE, *_KERNEL_OPTIONS]
+    process = subprocess.Popen(
+        ["timeout", "--kill-after=10", str(LIMIT_SECONDS), *namespaces, *enter, *kernel],
+        env={**os.environ, "TMPDIR": str(_memory_folder())},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stdout is not None
+    assert process.stderr is not None
+    # The kernel asks whether it may write, which a file can't be asked.
+    keeping = threading.Thread(target=_keep, args=(process.stderr, console))
+    keeping.start()
     try:
         # The terminal of the machine ends its lines with CR LF.
         yield Machine(io.TextIOWrapper(process.stdout, errors="replace", newline=None), console, journal)
     finally:
         process.terminate()
         process.wait()
+        keeping.join()
 
 
-def _drive(file: Path, *options: str) -> list[str]:
-    return ["-drive", ",".join([f"file={file}", "format=raw", "if=virtio", *options])]
+def _keep(stream: IO[bytes], file: Path) -> None:
+    with file.open("wb") as kept:
+        shutil.copyfileobj(stream, kept, length=1)
+
+
+def _memory_folder() -> Path:
+    """Return where the file goes that is the machine's memory: into memory, if there is as much room."""
+    if _MEMORY_FOLDER.is_dir() and shutil.disk_usage(_MEMORY_FOLDER).free > _MEMORY_MIB * 2**20:
+        return _MEMORY_FOLDER
+    return _FOLDER
 
 
 def _pack(archive: Path, chosen: Sequence[str]) -> None:

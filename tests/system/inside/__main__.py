@@ -50,7 +50,7 @@ _CHECKS: Final[tuple[tuple[tuple[str, Check], ...], ...]] = (
 NAMES: Final = tuple(name for name, _ in (*_ESSENTIAL, *chain(*_CHECKS)))
 CHOSEN: Final = Path("tests/system/chosen")
 """Names of the checks to run beside the essential ones, one a line; all if there is no such file."""
-_JOURNAL_DISK: Final = Path("/dev/vdc")
+_JOURNAL_DISK: Final = Path("/dev/ubdc")
 
 
 def main() -> int:

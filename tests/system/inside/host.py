@@ -17,13 +17,13 @@ SECOND_WORKER: Final = "scoresheet-analysis-consumer@2.service"
 ANALYSIS_SLICE: Final = "scoresheet-analysis.slice"
 
 LIMIT_SECONDS: Final = 900.0
-"""What anything may take on a machine that is emulated, on a host that has other work. What passes does not
+"""What anything may take on a machine that is a program of a host with other work. What passes does not
 wait that long, nor what can't come true any more."""
 _HOPE_SECONDS: Final = 10.0
 """How often a wait asks whether it may still come true, which may take longer than to see whether it has."""
 _POLL_SECONDS: Final = 1.0
 _POLL_UNITS_SECONDS: Final = 4.0
-"""To start a program takes half a second of an emulated processor, which those that are waited for need."""
+"""To start a program takes time of the one processor, which those that are waited for need."""
 
 
 class CheckFailedError(Exception):

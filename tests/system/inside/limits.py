@@ -13,6 +13,7 @@ from tests.system.inside import work
 from tests.system.inside.host import ANALYSIS_SLICE, expect, show, wait_until
 from tests.system.inside.situation import Situation
 
+_CHANGED_PERCENT: Final = 30
 _MEASURED_SECONDS: Final = 10.0
 _SETTLING_SECONDS: Final = 2.0
 _TOLERANCE: Final = 0.05
@@ -30,7 +31,7 @@ def quota(situation: Situation) -> str:
     """Measure that analysis saturates its quota and gets no more, and that the API answers meanwhile."""
     work.under_way(situation)
     with _requests(situation) as answers:
-        figure = _use_of_processor(100)
+        figure = _use_of_processor(work.INSTALLED_PERCENT)
         wait_until(lambda: len(answers) >= _ANSWERS, "requests are answered")
     slow = statistics.quantiles(answers, n=20)[-1]
     return (
@@ -42,8 +43,8 @@ def quota(situation: Situation) -> str:
 def set_property(situation: Situation) -> str:
     """Change the quota of the slice at work."""
     work.under_way(situation)
-    with work.quota(50):
-        return _use_of_processor(50)
+    with work.quota(_CHANGED_PERCENT):
+        return _use_of_processor(_CHANGED_PERCENT)
 
 
 def memory(_: Situation) -> str:

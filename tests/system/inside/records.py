@@ -93,7 +93,7 @@ def restored(_: Situation) -> str:
 def _tables(role: str) -> dict[str, str]:
     """Return count and hash of each table's rows, whatever their order, as a role reads them."""
     hashed = "count(*) || ' ' || md5(coalesce(string_agg(md5(row::text), '' ORDER BY md5(row::text)), ''))"
-    # One query for all: to start psql takes an emulated processor most of a second.
+    # One query for all: to start psql is what takes the time.
     each = [f"SELECT '{name}', {hashed} FROM {name} AS row" for name in sql(_TABLES, role)]  # noqa: S608  our own
     return dict(row.split("|") for row in sql(" UNION ALL ".join(each), role))
 

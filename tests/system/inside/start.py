@@ -19,7 +19,7 @@ _WORKER_TOKEN: Final = Path("/var/lib/scoresheet/secrets/worker-token")
 
 def boot(situation: Situation) -> str:
     """Wait for every role; nothing had to be started twice on the way."""
-    # Beside the API, whose start leaves an emulated processor idle.
+    # Beside the API, whose start is what takes the time.
     situation.lichess.start()
     wait_until(_is_migrated, "the database is migrated")
     _make_token(situation)
