@@ -29,7 +29,7 @@ SOURCE: Final = "/usr/src/scoresheet"
 
 _FOLDER: Final = TOOLS / "system"
 # Beside the documented ones: what makes a machine of it. Its kernel is a program.
-_MACHINE_PACKAGES: Final = ("systemd-sysv", "dbus", "user-mode-linux")
+_MACHINE_PACKAGES: Final = ("systemd-sysv", "dbus", "kmod", "user-mode-linux")
 _KERNEL: Final = Path("/usr/bin/linux.uml")
 _DISK_BYTES: Final = 4 * 2**30
 _CHECKED_OUT: Final = (
@@ -202,6 +202,7 @@ def _make_disk(base: Path, disk: Path) -> None:
     _write(changes / "etc/hostname", "chess\n")
     steps = [
         *_steps()[1],
+        "ln --symbolic uml/modules /usr/lib/modules",
         # Without systemd, `setup` leaves PostgreSQL as it is, and so the database to us.
         "pg_ctlcluster 17 main start",
         "runuser -u postgres -- psql --no-psqlrc --quiet --file=systemd/database.sql",
