@@ -89,6 +89,7 @@ QUICK_SETTINGS: Final[Mapping[str, str]] = {
         "ANALYSIS_SCHEDULE_SECONDS": 1,
         "ANALYSIS_RETRY_SECONDS": 0,
         "NODES": 200,
+        "ENGINE_HASH_MB": 1,
     }.items()
 }
 _LAST_LINES: Final = 6
