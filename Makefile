@@ -10,11 +10,11 @@ SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # STRICT=1, as in CI: what the machine lacks fails the tests that need it, where it would leave them out.
 STRICTLY := $(if $(filter-out 0,$(STRICT)),--nothing-skipped)
 
-.PHONY: help setup demo run up test test-3.13 test-quick test-nix test-system soak coverage timings check clean lock \
+.PHONY: help setup demo run up test test-nixos test-quick test-nix test-system soak coverage timings check clean lock \
   parity bench bench-analysis engines
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2} /^#  /{print "                 " substr($$0, 4)}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2} /^#  /{print "                 " substr($$0, 4)}' \
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.complete .tools/.complete ## make the virtual environment and fetch the programs of the stack
@@ -32,15 +32,15 @@ run: setup ## the same pipeline for a player of lichess.org, until Ctrl-C
 up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
-test: setup ## run the tests on stacks of their own, and on Python 3.13 the unit tests that depend on it
-#  ONE_PYTHON=1 (leave Python 3.13 to `make test-3.13`)
+test: setup ## run the tests on stacks of their own, and those of `make test-nixos`
+#  ONE_PYTHON=1 (leave `make test-nixos` out)
 	@status=0; $(PYTHON) -m pytest $(SIDE_BY_SIDE) || status=$$?; \
-	$(if $(filter-out 0,$(ONE_PYTHON)),,$(MAKE) test-3.13 || status=$$?;) exit $$status
+	$(if $(filter-out 0,$(ONE_PYTHON)),,$(MAKE) test-nixos || status=$$?;) exit $$status
 
-test-3.13: setup ## run the unit tests that depend on the interpreter on Python 3.13, if there is one
-	@python=$$($(find-3.13)); if [ -z "$$python" ]; then echo "test: no Python 3.13 here"; exit; fi; \
-	$(MAKE) .tools/venv-3.13/.complete PYTHON_3_13="$$python" && exec \
-	.tools/venv-3.13/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' tests/unit
+test-nixos: setup ## run unit and smoke tests with the versions of nixos-26.05, if there is a Python 3.13
+	@python=$$($(find-3.13)); if [ -z "$$python" ]; then echo "test-nixos: no Python 3.13 here"; exit; fi; \
+	$(MAKE) .tools/venv-nixos/.complete PYTHON_3_13="$$python" && exec \
+	.tools/venv-nixos/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' --quick
 
 test-quick: setup ## run the unit tests and a smoke test of each integration (90 s)
 	@$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --quick
@@ -76,7 +76,7 @@ check: setup ## check style, types, import rules, the lock and the migrations
 	try migrations $(PYTHON) -m dev check-migrations; \
 	test -z "$$failed"
 
-lock: setup ## compile requirements.lock from pyproject.toml, keeping pins that are still allowed
+lock: setup ## compile the locks from pyproject.toml, keeping pins that are still allowed
 	@$(PYTHON) -m dev lock
 
 parity: setup ## recompute Lichess's numbers from its own evaluations, and show what differs
@@ -121,8 +121,8 @@ PYTHONS := $(if $(IN_NIX_SHELL),,/usr/bin/python3.11 /usr/bin/python3) python3.1
 	    exec dev/venv.sh $$python .venv; fi; done; \
 	echo "setup: needs Python 3.11 or newer; on Debian: apt-get install python3 python3-venv" >&2; exit 1
 
-.tools/venv-3.13/.complete: requirements.lock pyproject.toml dev/venv.sh
-	@dev/venv.sh $(PYTHON_3_13) .tools/venv-3.13
+.tools/venv-nixos/.complete: nix/nixos-26.05.lock pyproject.toml dev/venv.sh
+	@dev/venv.sh $(PYTHON_3_13) .tools/venv-nixos nix/nixos-26.05.lock
 
 .tools/venv-coverage/.complete: requirements.lock pyproject.toml dev/venv.sh
 	@dev/venv.sh $(PYTHON) .tools/venv-coverage

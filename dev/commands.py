@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dev.binaries import fetch_missing
-from dev.check_lock import LOCK, check_lock, compile_lock
+from dev.check_lock import LOCKS, check_lock, compile_lock
 from dev.check_migrations import check_migrations
 from dev.engines import build_missing
 from dev.errors import DevError
@@ -85,13 +85,15 @@ def engines(_folder: Path) -> None:
 
 
 def lock(_folder: Path) -> None:
-    """Compile requirements.lock from pyproject.toml, keeping the pins that are still allowed."""
-    compile_lock(LOCK)
+    """Compile the locks from pyproject.toml, keeping the pins that are still allowed."""
+    for lock in LOCKS:
+        compile_lock(lock, lock.path)
 
 
 def _check_lock(_folder: Path) -> None:
-    """Check that requirements.lock is in step with pyproject.toml."""
-    check_lock()
+    """Check that the locks are in step with pyproject.toml."""
+    for lock in LOCKS:
+        check_lock(lock)
 
 
 def _check_migrations(_folder: Path) -> None:

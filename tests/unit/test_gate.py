@@ -14,7 +14,7 @@ from dev.state import logs_of
 from tests import kept_logs
 from tests.conftest import run_alone
 
-_TARGETS = "setup check test test-3.13 test-nix test-system"
+_TARGETS = "setup check test test-nixos test-nix test-system"
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STRICT": "1"}
 
 
@@ -77,7 +77,7 @@ def test_a_step_whose_end_nobody_saw_has_failed(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "ci: make test-system did not run to its end" in done.stdout
     # Nor did what was to follow in its lane.
-    assert "ci: make test-3.13 did not run to its end" in done.stdout
+    assert "ci: make test-nixos did not run to its end" in done.stdout
     assert done.stdout.splitlines()[-1] == "steps: 3 passed, 3 failed"
 
 
