@@ -2,7 +2,8 @@
 { pkgs, pyproject-nix }:
 let
   package = pkgs.callPackage ./package.nix { inherit pyproject-nix; };
-  environment = package.passthru.environment (packages: [
+  # With Scoresheet itself, whose plugins are found by its entry points.
+  environment = package.passthru.withPlugins (packages: [
     packages.hypothesis
     packages.pytest
     packages.pytest-asyncio
@@ -15,7 +16,7 @@ pkgs.runCommand "scoresheet-unit-tests"
       pkgs.stockfish
     ];
     source = pkgs.lib.sourceByRegex ../. [
-      "(app|workers|plugins|systemd|tests)(/.*)?"
+      "(app|workers|plugins|systemd|tests|dev)(/.*)?"
       "pyproject.toml"
     ];
   }
