@@ -35,6 +35,8 @@ class Lock:
 
 LOCKS: Final = (
     Lock(CHECKOUT / "requirements.lock", "3.11", "dev"),
+    # A host has what the tests have had, without their tools.
+    Lock(CHECKOUT / "systemd/requirements.lock", "3.11", "host", CHECKOUT / "requirements.lock"),
     Lock(CHECKOUT / "nix/nixos-26.05.lock", "3.13", "test", CHECKOUT / "nix/nixos-26.05.txt"),
 )
 

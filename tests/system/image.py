@@ -1,7 +1,7 @@
 """What is on the disk of the test's machine? A Debian 13 on which Scoresheet was installed by docs/debian.md.
 
 Made in two steps, each kept under `.tools/system` by a name that tells what went into it: the base (Debian's
-packages, the virtual environment of requirements.lock), and the disk (this checkout, installed).
+packages, the virtual environment of `_LOCK`), and the disk (this checkout, installed).
 """
 
 import hashlib
@@ -32,13 +32,13 @@ _FOLDER: Final = TOOLS / "system"
 _MACHINE_PACKAGES: Final = ("systemd-sysv", "dbus", "kmod", "user-mode-linux")
 _KERNEL: Final = Path("/usr/bin/linux.uml")
 _DISK_BYTES: Final = 4 * 2**30
+_LOCK: Final = "systemd/requirements.lock"
 _CHECKED_OUT: Final = (
     "app",
     "workers",
     "plugins",
     "systemd",
     "pyproject.toml",
-    "requirements.lock",
     "README.md",
     "LICENSE",
 )
@@ -132,7 +132,7 @@ def _digest(inputs: Iterable[bytes]) -> str:
 
 
 def _base_inputs() -> list[bytes]:
-    lock = (CHECKOUT / "requirements.lock").read_bytes()
+    lock = (CHECKOUT / _LOCK).read_bytes()
     return [newer_debian.SUITE.encode(), "\n".join([*_packages(), *_steps()[0]]).encode(), lock]
 
 
@@ -153,9 +153,9 @@ def _packages() -> list[str]:
 
 
 def _steps() -> tuple[list[str], list[str]]:
-    """Return the documented commands: those that need requirements.lock alone, and those that install."""
+    """Return the documented commands: those that need the lock alone, and those that install."""
     lines = documented.without_packages("Install")
-    cut = next(number for number, line in enumerate(lines, 1) if "requirements.lock" in line)
+    cut = next(number for number, line in enumerate(lines, 1) if _LOCK in line)
     return lines[:cut], lines[cut:]
 
 
@@ -171,6 +171,7 @@ def _make_base(base: Path) -> None:
         mmdebstrap.path,
         "--quiet",
         "--variant=apt",
+        "--dpkgopt=force-unsafe-io",
         "--mode=root",
         "--format=directory",
         include,
@@ -182,8 +183,7 @@ def _make_base(base: Path) -> None:
     # The kernel fills this folder; nix, which copies checkouts, stumbles over device files.
     programs.run(["find", draft / "dev", "-mindepth", "1", "-delete"], "emptying /dev")
     source = draft / SOURCE.lstrip("/")
-    source.mkdir(parents=True)
-    shutil.copy(CHECKOUT / "requirements.lock", source)
+    _copy(CHECKOUT / _LOCK, source / _LOCK)
     _inside(draft, _steps()[0])
     draft.rename(base)
 
