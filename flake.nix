@@ -74,6 +74,7 @@
           engine = packages.stockfish.tests.same-results;
           unit-tests = import ./nix/unit-tests.nix { inherit pkgs pyproject-nix; };
           lint = import ./nix/lint.nix { inherit pkgs; };
+          module = import ./nix/module-test.nix { inherit lib pkgs module; };
           vm = import ./nix/vm-test.nix {
             inherit pkgs;
             scoresheet = module;

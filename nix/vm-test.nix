@@ -34,6 +34,10 @@ pkgs.testers.runNixOSTest {
       };
       services.openssh.enable = true;
 
+      # Tests are built without what a switch needs.
+      system.switch.enable = true;
+      specialisation.elsewhere.configuration.services.scoresheet.api.listen = [ "127.0.0.1:8001" ];
+
       systemd.services.fake-lichess = {
         wantedBy = [ "multi-user.target" ];
         environment.PYTHONPATH = fakeLichess;
@@ -138,5 +142,10 @@ pkgs.testers.runNixOSTest {
         machine.succeed("runuser -u scoresheet -- sh -c 'scoresheet-restore /var/lib/scoresheet/backups/*.dump'")
         machine.succeed("systemctl start scoresheet.target")
         assert completeness()["stored"] == expected
+
+    with subtest("a switch moves the API to another address"):
+        machine.succeed("/run/booted-system/specialisation/elsewhere/bin/switch-to-configuration test")
+        machine.succeed(f"{curl.replace('8000', '8001')}/readyz")
+        machine.fail(f"{curl}/readyz")
   '';
 }

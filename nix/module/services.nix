@@ -178,11 +178,34 @@ in
 
     systemd.sockets.scoresheet-api = {
       wantedBy = optional (lib.elem "api" cfg.roles) "scoresheet.target";
+      partOf = [ "scoresheet-api-listen.service" ];
       socketConfig = {
         # Empty, a list begins anew: these replace the file's.
         ListenStream = [ "" ] ++ cfg.api.listen ++ [ "/run/scoresheet/api.sock" ];
         IPAddressAllow = [ "" ] ++ cfg.api.allowFrom;
       };
+    };
+    # A switch restarts services that have changed, but no socket: a new address would stay closed, and the one that it
+    # replaces would be gone after the API's next restart. So it restarts this service, and systemd what is part of it:
+    # the sockets, and with them the API. As a text, since what NixOS adds to services changes with nixpkgs.
+    systemd.units."scoresheet-api-listen.service" = {
+      wantedBy = [ "scoresheet-api.socket" ];
+      text = ''
+        [Unit]
+        Description=Restart the sockets of Scoresheet's API when they change
+        X-Restart-Triggers=${
+          builtins.hashString "sha256" (
+            units.texts."scoresheet-api.socket" + config.systemd.units."scoresheet-api.socket".text
+          )
+        }
+
+        [Service]
+        Type=oneshot
+        RemainAfterExit=yes
+        ExecStart=/run/current-system/sw/bin/true
+        # Stopped and started again, the sockets would be closed for most of the switch.
+        X-StopIfChanged=false
+      '';
     };
 
     systemd.services = {
@@ -191,7 +214,6 @@ in
         {
           # A switch restarts it and leaves its sockets open; else it would stop both.
           stopIfChanged = false;
-          notSocketActivated = true;
           path = [ config.systemd.package ];
         }
       ]);
