@@ -22,6 +22,39 @@ let
   restarts = name: settings: text name settings != text name { };
   listen = "scoresheet-api-listen.service";
 
+  # It stops what has no file any more, or one that is masked.
+  units =
+    settings:
+    let
+      inherit ((host settings).systemd) packages units;
+      files = (lib.findFirst (package: package.name == "scoresheet-units") null packages).texts;
+    in
+    lib.filter (name: units.${name}.enable or true) (
+      lib.filter (lib.hasPrefix "scoresheet-") (lib.attrNames (files // units))
+    );
+  stops =
+    names: before: after:
+    lib.subtractLists (units after) (units before) == names;
+  withRoles = roles: { services.scoresheet = { inherit roles; }; };
+  withWorkers = workers: { services.scoresheet.analysis = { inherit workers; }; };
+  helper.services.scoresheet = {
+    roles = [ "analysis-consumer" ];
+    workerTokenFile = "/run/secrets/worker-token";
+    api.url = "https://scoresheet.example";
+    broker.url = "rediss://redis.example/0";
+  };
+  linked = lib.recursiveUpdate helper {
+    services.scoresheet = {
+      api.url = null;
+      broker.url = null;
+      link = {
+        to = "scoresheet-link@main.example";
+        keyFile = "/run/secrets/link-key";
+        knownHostsFile = "/etc/scoresheet/known-hosts";
+      };
+    };
+  };
+
   tests = {
     "a switch opens another address" =
       restarts listen { services.scoresheet.api.listen = [ "127.0.0.1:8001" ]; };
@@ -36,6 +69,44 @@ let
       lib.hasInfix "X-StopIfChanged=false\n" (text listen { });
     "the sockets are restarted with the service that stands for them" =
       (host { }).systemd.sockets.scoresheet-api.partOf == [ listen ];
+    "a switch ends a role that is gone" =
+      stops [ "scoresheet-beat.service" ] { } (
+        withRoles [
+          "api"
+          "producer"
+          "consumer"
+          "analysis-producer"
+          "analysis-consumer"
+        ]
+      );
+    "a switch ends the API with all that is its own" =
+      stops [
+        "scoresheet-api-listen.service"
+        "scoresheet-api.service"
+        "scoresheet-api.socket"
+        "scoresheet-backup.timer"
+        "scoresheet-migrate.service"
+      ] (withRoles [ "api" "analysis-consumer" ]) helper;
+    "a switch ends the analysis workers that are too many" =
+      stops [
+        "scoresheet-analysis-consumer@2.service"
+        "scoresheet-analysis-consumer@3.service"
+      ] (withWorkers 3) { };
+    "a switch ends all analysis workers" =
+      stops [
+        "scoresheet-analysis-consumer.service"
+        "scoresheet-analysis-consumer@.service"
+        "scoresheet-analysis-consumer@2.service"
+      ] (withWorkers 2) (lib.recursiveUpdate (withWorkers 2) (withRoles [ "api" "beat" "producer" "consumer" "analysis-producer" ]));
+    "a switch ends the nightly backup, which can still be made by hand" =
+      stops [ "scoresheet-backup.timer" ] { } { services.scoresheet.backup.enable = false; };
+    "a switch ends the link" = stops [ "scoresheet-link.service" ] linked helper;
+    "each analysis worker is wanted" =
+      (host (withWorkers 2)).systemd.units."scoresheet-analysis-consumer@2.service".wantedBy or [ ]
+      == [ "scoresheet.target" ];
+    "each analysis worker has what the first one has" =
+      text "scoresheet-analysis-consumer@2.service" (withWorkers 2)
+      == text "scoresheet-analysis-consumer.service" (withWorkers 2);
   };
   failures = lib.attrNames (lib.filterAttrs (_: passed: !passed) tests);
 in

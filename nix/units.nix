@@ -8,6 +8,8 @@
   writeTextFile,
   symlinkJoin,
   openssh,
+  # Of templates. On NixOS each is a file of its own, by which a switch sees that it is gone.
+  instances ? [ ],
 }:
 given:
 let
@@ -47,7 +49,10 @@ let
   units = lib.filter isUnit (lib.attrNames (builtins.readDir folder));
   dropIn = "scoresheet-.service.d/10-sandbox.conf";
   read = name: builtins.readFile (folder + "/${name}");
-  texts = lib.genAttrs (units ++ [ dropIn ]) (name: fillUnit (read name));
+  template = instance: lib.concatStrings (builtins.match "(.*@).*([.].*)" instance);
+  texts =
+    lib.genAttrs (units ++ [ dropIn ]) (name: fillUnit (read name))
+    // lib.genAttrs instances (name: fillUnit (read (template name)));
 
   file =
     name: text:

@@ -36,7 +36,15 @@ pkgs.testers.runNixOSTest {
 
       # Tests are built without what a switch needs.
       system.switch.enable = true;
-      specialisation.elsewhere.configuration.services.scoresheet.api.listen = [ "127.0.0.1:8001" ];
+      specialisation.less.configuration.services.scoresheet = {
+        api.listen = [ "127.0.0.1:8001" ];
+        backup.enable = false;
+        roles = [
+          "api"
+          "producer"
+          "consumer"
+        ];
+      };
 
       systemd.services.fake-lichess = {
         wantedBy = [ "multi-user.target" ];
@@ -143,8 +151,11 @@ pkgs.testers.runNixOSTest {
         machine.succeed("systemctl start scoresheet.target")
         assert completeness()["stored"] == expected
 
-    with subtest("a switch moves the API to another address"):
-        machine.succeed("/run/booted-system/specialisation/elsewhere/bin/switch-to-configuration test")
+    with subtest("a switch moves the API to another address, and ends what has gone"):
+        gone = "scoresheet-beat.service scoresheet-analysis-consumer.service scoresheet-backup.timer"
+        machine.succeed(f"systemctl is-active {gone}")
+        machine.succeed("/run/booted-system/specialisation/less/bin/switch-to-configuration test")
+        machine.fail(f"systemctl is-active {gone}")
         machine.succeed(f"{curl.replace('8000', '8001')}/readyz")
         machine.fail(f"{curl}/readyz")
   '';

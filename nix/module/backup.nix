@@ -6,6 +6,7 @@ in
 {
   config = lib.mkIf cfg.enable {
     systemd.timers.scoresheet-backup = {
+      inherit (cfg.backup) enable;
       wantedBy = lib.optional cfg.backup.enable "timers.target";
       timerConfig.OnCalendar = [
         ""

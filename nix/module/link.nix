@@ -22,6 +22,7 @@ in
             message = "services.scoresheet: link.authorizedKeys needs services.openssh.enable, which opens this host to SSH: that is for you to say.";
           }
         ];
+        systemd.services.scoresheet-link.enable = linked;
       }
       (lib.mkIf linked {
         systemd.services.scoresheet-link = {

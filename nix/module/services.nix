@@ -34,7 +34,13 @@ let
   migrationIsFar = cfg.database.migrationUrlFile != null || !isSocket migrationUrl;
   apiIsFar = cfg.api.url != null;
 
-  units = (pkgs.callPackage ../units.nix { }) {
+  runs = name: lib.elem name cfg.roles;
+  # Analysis workers beyond the first.
+  otherConsumers = optionals (runs "analysis-consumer") (
+    map (number: "scoresheet-analysis-consumer@${toString number}") (lib.range 2 cfg.analysis.workers)
+  );
+
+  units = (pkgs.callPackage ../units.nix { instances = map (name: "${name}.service") otherConsumers; }) {
     bin = "${if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins}/bin";
     libexec = "${pkgs.callPackage ../scripts.nix {
       inherit units;
@@ -78,16 +84,23 @@ let
     serviceConfig.LoadCredential = [ "scoresheet_${name}:${file}" ];
   };
 
-  role = isWanted: far: more: mkMerge [
+  service = far: more: mkMerge [
     {
-      wantedBy = optional isWanted "scoresheet.target";
       restartTriggers = [ settings ];
       serviceConfig = reach far;
     }
     (secret "broker_url" cfg.broker.urlFile)
     more
   ];
-  worker = name: more: role (lib.elem name cfg.roles) (brokerIsFar || apiIsFar) (mkMerge [
+  # A role that this host does not have is masked, here and below: else a switch that takes it away would leave it running.
+  role = name: far: more: mkMerge [
+    (service far {
+      enable = runs name;
+      wantedBy = optional (runs name) "scoresheet.target";
+    })
+    more
+  ];
+  worker = name: more: role name (brokerIsFar || apiIsFar) (mkMerge [
     (mkIf apiIsFar {
       environment = {
         SCORESHEET_API_URL = cfg.api.url;
@@ -105,20 +118,20 @@ in
         message = "services.scoresheet: without broker.createLocally, set broker.url, broker.urlFile or link.to.";
       }
       {
-        assertion = lib.elem "api" cfg.roles -> databaseUrl != "" || cfg.database.urlFile != null;
+        assertion = runs "api" -> databaseUrl != "" || cfg.database.urlFile != null;
         message = "services.scoresheet: without database.createLocally, set database.url or database.urlFile.";
       }
       {
         assertion =
-          lib.elem "api" cfg.roles || cfg.backup.enable -> migrationUrl != "" || cfg.database.migrationUrlFile != null;
+          runs "api" || cfg.backup.enable -> migrationUrl != "" || cfg.database.migrationUrlFile != null;
         message = "services.scoresheet: without database.createLocally, set database.migrationUrl or database.migrationUrlFile.";
       }
       {
-        assertion = lib.elem "api" cfg.roles || cfg.workerTokenFile != null;
+        assertion = runs "api" || cfg.workerTokenFile != null;
         message = "services.scoresheet: a host without the API needs workerTokenFile, the token of the host that has it.";
       }
       {
-        assertion = lib.elem "api" cfg.roles || linked || apiIsFar;
+        assertion = runs "api" || linked || apiIsFar;
         message = "services.scoresheet: a host without the API needs link.to or api.url.";
       }
       {
@@ -161,9 +174,6 @@ in
     # [Install] of units from packages is not read: what is wanted is said here.
     systemd.packages = [ units ];
     systemd.targets.scoresheet.wantedBy = [ "multi-user.target" ];
-    systemd.targets.scoresheet.wants = optionals (lib.elem "analysis-consumer" cfg.roles) (
-      map (number: "scoresheet-analysis-consumer@${toString number}.service") (lib.range 2 cfg.analysis.workers)
-    );
 
     systemd.slices.scoresheet-analysis.sliceConfig = {
       CPUQuota = cfg.analysis.cpuQuota;
@@ -177,7 +187,8 @@ in
     };
 
     systemd.sockets.scoresheet-api = {
-      wantedBy = optional (lib.elem "api" cfg.roles) "scoresheet.target";
+      enable = runs "api";
+      wantedBy = optional (runs "api") "scoresheet.target";
       partOf = [ "scoresheet-api-listen.service" ];
       socketConfig = {
         # Empty, a list begins anew: these replace the file's.
@@ -189,6 +200,7 @@ in
     # replaces would be gone after the API's next restart. So it restarts this service, and systemd what is part of it:
     # the sockets, and with them the API. As a text, since what NixOS adds to services changes with nixpkgs.
     systemd.units."scoresheet-api-listen.service" = {
+      enable = runs "api";
       wantedBy = [ "scoresheet-api.socket" ];
       text = ''
         [Unit]
@@ -209,7 +221,7 @@ in
     };
 
     systemd.services = {
-      scoresheet-api = role (lib.elem "api" cfg.roles) (brokerIsFar || databaseIsFar) (mkMerge [
+      scoresheet-api = role "api" (brokerIsFar || databaseIsFar) (mkMerge [
         (secret "database_url" cfg.database.urlFile)
         {
           # A switch restarts it and leaves its sockets open; else it would stop both.
@@ -219,11 +231,12 @@ in
       ]);
       # NixOS gives a unit from a package a PATH only where it is declared here.
       scoresheet-worker-token.path = [ pkgs.coreutils ];
-      scoresheet-migrate = role false (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
+      scoresheet-migrate = service (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
+        { enable = runs "api"; }
         (secret "database_url" cfg.database.urlFile)
         (secret "migration_database_url" cfg.database.migrationUrlFile)
       ]);
-      scoresheet-beat = role (lib.elem "beat" cfg.roles) brokerIsFar { };
+      scoresheet-beat = role "beat" brokerIsFar { };
       scoresheet-producer = worker "producer" {
         environment = mkIf (cfg.lichessTokenFile != null) { SCORESHEET_LICHESS_TOKEN_FILE = "%d/lichess-token"; };
         serviceConfig.LoadCredential = mkIf (cfg.lichessTokenFile != null) [ "lichess-token:${cfg.lichessTokenFile}" ];
@@ -239,7 +252,8 @@ in
         { serviceConfig = reach migrationIsFar; }
         (secret "migration_database_url" cfg.database.migrationUrlFile)
       ];
-    };
+    }
+    // lib.genAttrs otherConsumers (_: worker "analysis-consumer" { });
 
     environment.systemPackages = [
       (pkgs.callPackage ../scripts.nix {
