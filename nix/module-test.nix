@@ -18,6 +18,13 @@ let
     }).config;
   text = name: settings: (host settings).systemd.units.${name}.text or "";
 
+  # The files that the host's units extend, by name.
+  files =
+    settings:
+    (lib.findFirst (package: package.name == "scoresheet-units") null (host settings).systemd.packages).texts;
+  # Settings for what runs beside Scoresheet, and what its API is then given.
+  follows = settings: line: lib.hasInfix "${line}\n" (files settings)."scoresheet-api.service";
+
   # switch-to-configuration restarts a service whose text has changed, and no socket.
   restarts = name: settings: text name settings != text name { };
   listen = "scoresheet-api-listen.service";
@@ -26,11 +33,10 @@ let
   units =
     settings:
     let
-      inherit ((host settings).systemd) packages units;
-      files = (lib.findFirst (package: package.name == "scoresheet-units") null packages).texts;
+      inherit ((host settings).systemd) units;
     in
     lib.filter (name: units.${name}.enable or true) (
-      lib.filter (lib.hasPrefix "scoresheet-") (lib.attrNames (files // units))
+      lib.filter (lib.hasPrefix "scoresheet-") (lib.attrNames (files settings // units))
     );
   stops =
     names: before: after:
@@ -101,6 +107,24 @@ let
     "a switch ends the nightly backup, which can still be made by hand" =
       stops [ "scoresheet-backup.timer" ] { } { services.scoresheet.backup.enable = false; };
     "a switch ends the link" = stops [ "scoresheet-link.service" ] linked helper;
+    "the API finds PostgreSQL on another port" =
+      follows {
+        services.scoresheet.pooler.createLocally = false;
+        services.postgresql.settings.port = 5433;
+      } ''
+        Environment="SCORESHEET_DATABASE_URL=postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=5433"'';
+    "the API finds PgBouncer on another port" =
+      follows { services.pgbouncer.settings.pgbouncer.listen_port = 6543; } ''
+        Environment="SCORESHEET_DATABASE_URL=postgresql+psycopg://scoresheet@/scoresheet?host=/run/pgbouncer&port=6543"'';
+    "the API finds Redis by another socket" =
+      follows { services.redis.servers.scoresheet.unixSocket = "/run/other/redis.sock"; } ''
+        Environment="SCORESHEET_BROKER_URL=redis+socket:///run/other/redis.sock?virtual_host=0"'';
+    "the API may open Redis's socket as another group" =
+      follows { services.redis.servers.scoresheet.group = "others"; } "SupplementaryGroups=others";
+    "the API may open PgBouncer's socket as another group" =
+      (host { services.pgbouncer.group = "poolers"; }).users.users.scoresheet.extraGroups == [ "poolers" ];
+    "PostgreSQL knows PgBouncer as another user" =
+      lib.hasInfix "scoresheet poolman  scoresheet\n" (host { services.pgbouncer.user = "poolman"; }).services.postgresql.identMap;
     "each analysis worker is wanted" =
       (host (withWorkers 2)).systemd.units."scoresheet-analysis-consumer@2.service".wantedBy or [ ]
       == [ "scoresheet.target" ];

@@ -27,7 +27,7 @@ in
         local all scoresheet,scoresheet_migrate peer map=scoresheet
       '';
       identMap = ''
-        scoresheet pgbouncer  scoresheet
+        scoresheet ${config.services.pgbouncer.user}  scoresheet
         scoresheet scoresheet scoresheet
         scoresheet scoresheet scoresheet_migrate
       '';

@@ -12,14 +12,25 @@ let
   first = lib.findFirst (value: value != null) "";
   linked = cfg.link.to != null;
   port = toString config.services.postgresql.settings.port;
+  pgbouncer = config.services.pgbouncer.settings.pgbouncer;
   brokerUrl = first [
     cfg.broker.url
     (if linked then "redis+socket:///run/scoresheet/redis.sock?virtual_host=0" else null)
-    (if cfg.broker.createLocally then "redis+socket:///run/redis-scoresheet/redis.sock?virtual_host=0" else null)
+    (
+      if cfg.broker.createLocally then
+        "redis+socket://${config.services.redis.servers.scoresheet.unixSocket}?virtual_host=0"
+      else
+        null
+    )
   ];
   databaseUrl = first [
     cfg.database.url
-    (if cfg.pooler.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/pgbouncer&port=6432" else null)
+    (
+      if cfg.pooler.createLocally then
+        "postgresql+psycopg://scoresheet@/scoresheet?host=${pgbouncer.unix_socket_dir}&port=${toString pgbouncer.listen_port}"
+      else
+        null
+    )
     (if cfg.database.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=${port}" else null)
   ];
   migrationUrl = first [
@@ -145,7 +156,7 @@ in
         isSystemUser = true;
         group = "scoresheet";
         # PgBouncer's socket is open to its group: for the units and for scoresheet-admin alike.
-        extraGroups = optional cfg.pooler.createLocally "pgbouncer";
+        extraGroups = optional cfg.pooler.createLocally config.services.pgbouncer.group;
         description = "Scoresheet's API";
       };
       scoresheet-worker = {
