@@ -41,6 +41,13 @@ let
   stops =
     names: before: after:
     lib.subtractLists (units after) (units before) == names;
+  accepts =
+    option: value:
+    let
+      path = lib.splitString "." option;
+      config = host { services.scoresheet = lib.setAttrByPath path value; };
+    in
+    (builtins.tryEval (builtins.deepSeq (lib.getAttrFromPath path config.services.scoresheet) true)).success;
   withRoles = roles: { services.scoresheet = { inherit roles; }; };
   withWorkers = workers: { services.scoresheet.analysis = { inherit workers; }; };
   helper.services.scoresheet = {
@@ -125,6 +132,25 @@ let
       (host { services.pgbouncer.group = "poolers"; }).users.users.scoresheet.extraGroups == [ "poolers" ];
     "PostgreSQL knows PgBouncer as another user" =
       lib.hasInfix "scoresheet poolman  scoresheet\n" (host { services.pgbouncer.user = "poolman"; }).services.postgresql.identMap;
+    "a time that systemd can't read is refused" =
+      !accepts "backup.at" "every night" && !accepts "backup.at" [ ] && !accepts "backup.at" [ "3 am" ];
+    "a backup may have several times" =
+      let
+        at = [
+          "03:15"
+          "Sun 05:00"
+        ];
+      in
+      accepts "backup.at" at
+      && lib.hasInfix "OnCalendar=\nOnCalendar=03:15\nOnCalendar=Sun 05:00\n" (
+        text "scoresheet-backup.timer" { services.scoresheet.backup = { inherit at; }; }
+      );
+    "an amount that systemd can't read is refused" =
+      !accepts "analysis.memoryMax" "half" && !accepts "analysis.cpuQuota" "0%";
+    "an address that systemd can't read is refused" =
+      !accepts "api.listen" [ "localhost:8000" ]
+      && !accepts "api.allowFrom" [ "frontend.example" ]
+      && !accepts "network.allow" [ "db.example" ];
     "each analysis worker is wanted" =
       (host (withWorkers 2)).systemd.units."scoresheet-analysis-consumer@2.service".wantedBy or [ ]
       == [ "scoresheet.target" ];

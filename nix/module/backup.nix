@@ -8,10 +8,7 @@ in
     systemd.timers.scoresheet-backup = {
       inherit (cfg.backup) enable;
       wantedBy = lib.optional cfg.backup.enable "timers.target";
-      timerConfig.OnCalendar = [
-        ""
-        cfg.backup.at
-      ];
+      timerConfig.OnCalendar = [ "" ] ++ lib.toList cfg.backup.at;
     };
     systemd.services.scoresheet-backup.environment.KEEP = toString cfg.backup.keep;
   };

@@ -8,6 +8,7 @@ let
     types
     ;
   cfg = config.services.scoresheet;
+  own = import ./types.nix { inherit lib; };
 
   url =
     what: example:
@@ -109,13 +110,13 @@ in
 
     api = {
       listen = mkOption {
-        type = types.listOf types.str;
+        type = types.listOf own.socketAddress;
         default = [ "127.0.0.1:8000" ];
         example = [ "[::]:8000" ];
         description = "Where clients reach the API, as in `ListenStream=`: address and port, or a path. It speaks HTTP: to others than this host, put a proxy with TLS before it.";
       };
       allowFrom = mkOption {
-        type = types.listOf types.str;
+        type = types.listOf own.ipAddress;
         default = [ "localhost" ];
         example = [ "192.168.1.0/24" ];
         description = "Who may connect to these addresses, as in `IPAddressAllow=`. The firewall is opened separately.";
@@ -142,13 +143,13 @@ in
         description = "Units that analyse, each with `settings.analysis_concurrency` processes (4).";
       };
       cpuQuota = mkOption {
-        type = types.strMatching "[0-9]+%";
+        type = own.cpuQuota;
         default = "100%";
         example = "300%";
         description = "Processor time of all analysis on this host; 100% is one core. `systemctl set-property` changes it while it runs.";
       };
       memoryMax = mkOption {
-        type = types.str;
+        type = own.memorySize;
         default = "50%";
         example = "3G";
         description = "Memory of all analysis on this host, within the 80 % that all of Scoresheet may take. A process takes about 250 MB.";
@@ -198,7 +199,7 @@ in
     };
 
     network.allow = mkOption {
-      type = types.listOf types.str;
+      type = types.listOf own.ipAddress;
       default = [ "any" ];
       example = [ "10.0.0.7" ];
       description = "Addresses that the link, and roles whose broker, database or API is on TCP, may reach (`IPAddressAllow=`); the producer reaches Lichess beside them. Roles on sockets have no network at all.";
@@ -213,10 +214,10 @@ in
         description = "Whether to dump the database every night to /var/lib/scoresheet/backups, and read each dump back.";
       };
       at = mkOption {
-        type = types.str;
+        type = types.either own.calendarTime (types.nonEmptyListOf own.calendarTime);
         default = "03:15";
         example = "Sun 05:00";
-        description = "When, as in `OnCalendar=`.";
+        description = "When, as in `OnCalendar=`; a list for several times.";
       };
       keep = mkOption {
         type = types.ints.positive;
