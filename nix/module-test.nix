@@ -48,6 +48,14 @@ let
       config = host { services.scoresheet = lib.setAttrByPath path value; };
     in
     (builtins.tryEval (builtins.deepSeq (lib.getAttrFromPath path config.services.scoresheet) true)).success;
+  secrets = [
+    "broker.urlFile"
+    "database.migrationUrlFile"
+    "database.urlFile"
+    "lichessTokenFile"
+    "link.keyFile"
+    "workerTokenFile"
+  ];
   withRoles = roles: { services.scoresheet = { inherit roles; }; };
   withWorkers = workers: { services.scoresheet.analysis = { inherit workers; }; };
   helper.services.scoresheet = {
@@ -151,6 +159,23 @@ let
       !accepts "api.listen" [ "localhost:8000" ]
       && !accepts "api.allowFrom" [ "frontend.example" ]
       && !accepts "network.allow" [ "db.example" ];
+    "a secret in the store is refused" = lib.all (
+      option:
+      !accepts option ./module-test.nix
+      && !accepts option "${builtins.storeDir}/00000000000000000000000000000000-secret"
+      && !accepts option (builtins.toFile "secret" "secret")
+      && accepts option "/run/secrets/secret"
+    ) secrets;
+    "a password in the store is refused" = lib.all (
+      option:
+      !accepts option "postgresql://scoresheet:secret@db.example/scoresheet" && accepts option "redis://there:6379/0"
+    ) [
+      "broker.url"
+      "database.url"
+      "database.migrationUrl"
+    ];
+    "a key that is public may be in the store" =
+      accepts "link.knownHostsFile" (builtins.toFile "known-hosts" "key");
     "each analysis worker is wanted" =
       (host (withWorkers 2)).systemd.units."scoresheet-analysis-consumer@2.service".wantedBy or [ ]
       == [ "scoresheet.target" ];

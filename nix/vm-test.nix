@@ -60,6 +60,7 @@ pkgs.testers.runNixOSTest {
   nodes.helper = {
     imports = [ scoresheet ];
     virtualisation.memorySize = 2048;
+    environment.etc."scoresheet/link-key".source = snakeOilPrivateKey;
     services.scoresheet = {
       enable = true;
       roles = [ "analysis-consumer" ];
@@ -67,7 +68,7 @@ pkgs.testers.runNixOSTest {
       workerTokenFile = "/etc/scoresheet/worker-token";
       link = {
         to = "scoresheet-link@machine";
-        keyFile = snakeOilPrivateKey;
+        keyFile = "/etc/scoresheet/link-key";
         knownHostsFile = "/etc/scoresheet/link-known-hosts";
       };
     };

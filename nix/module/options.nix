@@ -13,15 +13,15 @@ let
   url =
     what: example:
     mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr own.url;
       default = null;
       inherit example;
-      description = "Address of ${what}. It ends in the world-readable store: one with a password goes into a file, see the option of the same name with `File`.";
+      description = "Address of ${what}. One with a password goes into a file, see the option of the same name with `File`.";
     };
   urlFile =
     what:
     mkOption {
-      type = types.nullOr types.path;
+      type = types.nullOr own.secretFile;
       default = null;
       example = "/run/secrets/scoresheet-address";
       description = "File that holds the address of ${what} in one line; read by systemd, so only root need be able to.";
@@ -92,7 +92,7 @@ in
     };
 
     workerTokenFile = mkOption {
-      type = types.nullOr types.path;
+      type = types.nullOr own.secretFile;
       default = null;
       example = "/run/secrets/scoresheet-worker-token";
       description = ''
@@ -102,7 +102,7 @@ in
     };
 
     lichessTokenFile = mkOption {
-      type = types.nullOr types.path;
+      type = types.nullOr own.secretFile;
       default = null;
       example = "/run/secrets/lichess-token";
       description = "File that holds a Lichess API token, which makes fetching up to three times as fast. No scopes are needed.";
@@ -235,7 +235,7 @@ in
         description = "Main host, as `user@host` for SSH, whose broker and API this host uses. The workers here then need no network.";
       };
       keyFile = mkOption {
-        type = types.nullOr types.path;
+        type = types.nullOr own.secretFile;
         default = null;
         example = "/run/secrets/scoresheet-link-key";
         description = "Private SSH key of this host for the link.";

@@ -1,5 +1,5 @@
-# Which values may options have? What systemd can't read in a unit it skips, with a line in the journal and no more: here
-# it is refused.
+# Which values may options have? What systemd can't read in a unit it skips, with a line in the journal and no more; and
+# what is in the store, everybody on the host can read. Both are refused here.
 { lib }:
 let
   type =
@@ -79,4 +79,19 @@ in
     type "ipAddress"
       ''address as in IPAddressAllow=, not a host's name ("any", "localhost", "192.168.1.0/24")''
       (matches ipAddress);
+
+  secretFile =
+    type "secretFile"
+      ''path in quotes, outside the store ("/var/lib/secrets/token"): without quotes, Nix would copy the file into the store, where everybody can read it''
+      (value: lib.hasPrefix "/" value && !lib.hasPrefix "${builtins.storeDir}/" value && !builtins.hasContext value);
+
+  url =
+    type "url"
+      "address without a password, which everybody could read in the store: one with a password belongs into a file, see the option of the same name with `File`"
+      (
+        value:
+        matches "[^:/]+://.*" value
+        && !matches "[^:]+://[^/?]*:[^/?]*@.*" value
+        && !matches ".*[?&]password=.*" value
+      );
 }
