@@ -1,5 +1,4 @@
 # What does a whole host look like? A machine's own lines, then Scoresheet's.
-{ pkgs, ... }:
 {
   networking.hostName = "chess";
   system.stateVersion = "26.05";

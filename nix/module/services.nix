@@ -9,33 +9,34 @@ let
   inherit (lib) mkIf mkMerge optional optionals;
   cfg = config.services.scoresheet;
 
-  first = lib.findFirst (value: value != null) "";
-  linked = cfg.link.to != null;
-  port = toString config.services.postgresql.settings.port;
+  inherit (config.services) postgresql;
   pgbouncer = config.services.pgbouncer.settings.pgbouncer;
+  redis = config.services.redis.servers.scoresheet;
+
+  linked = cfg.link.to != null;
+  first = lib.findFirst (value: value != null) "";
+  when = condition: value: if condition then value else null;
+  database =
+    user: host: port:
+    "postgresql+psycopg://${user}@/scoresheet?host=${host}&port=${toString port}";
+  localDatabase =
+    user:
+    when cfg.database.createLocally (database user "/run/postgresql" postgresql.settings.port);
   brokerUrl = first [
     cfg.broker.url
-    (if linked then "redis+socket:///run/scoresheet/redis.sock?virtual_host=0" else null)
-    (
-      if cfg.broker.createLocally then
-        "redis+socket://${config.services.redis.servers.scoresheet.unixSocket}?virtual_host=0"
-      else
-        null
-    )
+    (when linked "redis+socket:///run/scoresheet/redis.sock?virtual_host=0")
+    (when cfg.broker.createLocally "redis+socket://${redis.unixSocket}?virtual_host=0")
   ];
   databaseUrl = first [
     cfg.database.url
-    (
-      if cfg.pooler.createLocally then
-        "postgresql+psycopg://scoresheet@/scoresheet?host=${pgbouncer.unix_socket_dir}&port=${toString pgbouncer.listen_port}"
-      else
-        null
-    )
-    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=${port}" else null)
+    (when cfg.pooler.createLocally (
+      database "scoresheet" pgbouncer.unix_socket_dir pgbouncer.listen_port
+    ))
+    (localDatabase "scoresheet")
   ];
   migrationUrl = first [
     cfg.database.migrationUrl
-    (if cfg.database.createLocally then "postgresql+psycopg://scoresheet_migrate@/scoresheet?host=/run/postgresql&port=${port}" else null)
+    (localDatabase "scoresheet_migrate")
   ];
 
   # An address that is not known here, since it is in a file, may be anywhere.
@@ -51,15 +52,16 @@ let
     map (number: "scoresheet-analysis-consumer@${toString number}") (lib.range 2 cfg.analysis.workers)
   );
 
+  package =
+    if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins;
   units = (pkgs.callPackage ../units.nix { instances = map (name: "${name}.service") otherConsumers; }) {
-    bin = "${if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins}/bin";
-    libexec = "${pkgs.callPackage ../scripts.nix {
-      inherit units;
-      postgresql = if cfg.database.createLocally then config.services.postgresql.finalPackage else pkgs.postgresql_17;
-    }}/bin";
+    bin = "${package}/bin";
+    libexec = "${scripts}/bin";
     engine = "${cfg.analysis.engine}/bin/stockfish";
-    worker_token =
-      if cfg.workerTokenFile != null then toString cfg.workerTokenFile else "/var/lib/scoresheet/secrets/worker-token";
+    worker_token = first [
+      cfg.workerTokenFile
+      "/var/lib/scoresheet/secrets/worker-token"
+    ];
     broker_group = cfg.broker.group;
     broker_url = brokerUrl;
     database_url = databaseUrl;
@@ -71,6 +73,12 @@ let
       ++ optional linked "scoresheet-link.service"
     );
     link = if linked then cfg.link.to else "none.invalid";
+  };
+
+  scripts = pkgs.callPackage ../scripts.nix {
+    inherit units;
+    postgresql =
+      if cfg.database.createLocally then postgresql.finalPackage else pkgs.postgresql_17;
   };
 
   memoryPercent = builtins.match "([0-9]+)%" cfg.analysis.memoryMax;
@@ -170,107 +178,105 @@ in
       scoresheet-worker = { };
     };
 
-    environment.etc = {
-      "scoresheet/environment".source = settings;
-    }
-    # Links, by names that scoresheet-admin knows.
-    // lib.mapAttrs' (name: file: lib.nameValuePair "scoresheet/${name}" { source = "${file}"; }) (
-      lib.filterAttrs (_: file: file != null) {
-        database-url = cfg.database.urlFile;
-        migration-database-url = cfg.database.migrationUrlFile;
-        broker-url = cfg.broker.urlFile;
+    environment = {
+      etc = {
+        "scoresheet/environment".source = settings;
       }
-    );
-
-    # [Install] of units from packages is not read: what is wanted is said here.
-    systemd.packages = [ units ];
-    systemd.targets.scoresheet.wantedBy = [ "multi-user.target" ];
-
-    systemd.slices.scoresheet-analysis.sliceConfig = {
-      CPUQuota = cfg.analysis.cpuQuota;
-      MemoryMax = cfg.analysis.memoryMax;
-      # Where the kernel begins to slow it down: the file's four fifths of MemoryMax=, or none of its own.
-      MemoryHigh =
-        if memoryPercent == null then
-          "infinity"
-        else
-          "${toString (lib.toInt (lib.head memoryPercent) * 4 / 5)}%";
-    };
-
-    systemd.sockets.scoresheet-api = {
-      enable = runs "api";
-      wantedBy = optional (runs "api") "scoresheet.target";
-      partOf = [ "scoresheet-api-listen.service" ];
-      socketConfig = {
-        # Empty, a list begins anew: these replace the file's.
-        ListenStream = [ "" ] ++ cfg.api.listen ++ [ "/run/scoresheet/api.sock" ];
-        IPAddressAllow = [ "" ] ++ cfg.api.allowFrom;
-      };
-    };
-    # A switch restarts services that have changed, but no socket: a new address would stay closed, and the one that it
-    # replaces would be gone after the API's next restart. So it restarts this service, and systemd what is part of it:
-    # the sockets, and with them the API. As a text, since what NixOS adds to services changes with nixpkgs.
-    systemd.units."scoresheet-api-listen.service" = {
-      enable = runs "api";
-      wantedBy = [ "scoresheet-api.socket" ];
-      text = ''
-        [Unit]
-        Description=Restart the sockets of Scoresheet's API when they change
-        X-Restart-Triggers=${
-          builtins.hashString "sha256" (
-            units.texts."scoresheet-api.socket" + config.systemd.units."scoresheet-api.socket".text
-          )
+      # Links, by names that scoresheet-admin knows.
+      // lib.mapAttrs' (name: source: lib.nameValuePair "scoresheet/${name}" { inherit source; }) (
+        lib.filterAttrs (_: file: file != null) {
+          database-url = cfg.database.urlFile;
+          migration-database-url = cfg.database.migrationUrlFile;
+          broker-url = cfg.broker.urlFile;
         }
-
-        [Service]
-        Type=oneshot
-        RemainAfterExit=yes
-        ExecStart=/run/current-system/sw/bin/true
-        # Stopped and started again, the sockets would be closed for most of the switch.
-        X-StopIfChanged=false
-      '';
+      );
+      systemPackages = [ scripts ];
     };
 
-    systemd.services = {
-      scoresheet-api = role "api" (brokerIsFar || databaseIsFar) (mkMerge [
-        (secret "database_url" cfg.database.urlFile)
-        {
-          # A switch restarts it and leaves its sockets open; else it would stop both.
-          stopIfChanged = false;
-          path = [ config.systemd.package ];
-        }
-      ]);
-      # NixOS gives a unit from a package a PATH only where it is declared here.
-      scoresheet-worker-token.path = [ pkgs.coreutils ];
-      scoresheet-migrate = service (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
-        { enable = runs "api"; }
-        (secret "database_url" cfg.database.urlFile)
-        (secret "migration_database_url" cfg.database.migrationUrlFile)
-      ]);
-      scoresheet-beat = role "beat" brokerIsFar { };
-      scoresheet-producer = worker "producer" {
-        environment = mkIf (cfg.lichessTokenFile != null) { SCORESHEET_LICHESS_TOKEN_FILE = "%d/lichess-token"; };
-        serviceConfig.LoadCredential = mkIf (cfg.lichessTokenFile != null) [ "lichess-token:${cfg.lichessTokenFile}" ];
-      };
-      scoresheet-consumer = worker "consumer" { };
-      scoresheet-analysis-producer = worker "analysis-producer" { };
-      scoresheet-analysis-consumer = worker "analysis-consumer" { };
-      "scoresheet-analysis-consumer@" = mkMerge [
-        (worker "analysis-consumer" { })
-        { wantedBy = lib.mkForce [ ]; }
-      ];
-      scoresheet-backup = mkMerge [
-        { serviceConfig = reach migrationIsFar; }
-        (secret "migration_database_url" cfg.database.migrationUrlFile)
-      ];
-    }
-    // lib.genAttrs otherConsumers (_: worker "analysis-consumer" { });
+    systemd = {
+      # [Install] of units from packages is not read: what is wanted is said here.
+      packages = [ units ];
+      targets.scoresheet.wantedBy = [ "multi-user.target" ];
 
-    environment.systemPackages = [
-      (pkgs.callPackage ../scripts.nix {
-        inherit units;
-        postgresql = if cfg.database.createLocally then config.services.postgresql.finalPackage else pkgs.postgresql_17;
-      })
-    ];
+      slices.scoresheet-analysis.sliceConfig = {
+        CPUQuota = cfg.analysis.cpuQuota;
+        MemoryMax = cfg.analysis.memoryMax;
+        # Where the kernel begins to slow it down: the file's four fifths of MemoryMax=, or none of its own.
+        MemoryHigh =
+          if memoryPercent == null then
+            "infinity"
+          else
+            "${toString (lib.toInt (lib.head memoryPercent) * 4 / 5)}%";
+      };
+
+      sockets.scoresheet-api = {
+        enable = runs "api";
+        wantedBy = optional (runs "api") "scoresheet.target";
+        partOf = [ "scoresheet-api-listen.service" ];
+        socketConfig = {
+          # Empty, a list begins anew: these replace the file's.
+          ListenStream = [ "" ] ++ cfg.api.listen ++ [ "/run/scoresheet/api.sock" ];
+          IPAddressAllow = [ "" ] ++ cfg.api.allowFrom;
+        };
+      };
+      # A switch restarts services that have changed, but no socket: a new address would stay closed, and the one that it
+      # replaces would be gone after the API's next restart. So it restarts this service, and systemd what is part of it:
+      # the sockets, and with them the API. As a text, since what NixOS adds to services changes with nixpkgs.
+      units."scoresheet-api-listen.service" = {
+        enable = runs "api";
+        wantedBy = [ "scoresheet-api.socket" ];
+        text = ''
+          [Unit]
+          Description=Restart the sockets of Scoresheet's API when they change
+          X-Restart-Triggers=${
+            builtins.hashString "sha256" (
+              units.texts."scoresheet-api.socket" + config.systemd.units."scoresheet-api.socket".text
+            )
+          }
+
+          [Service]
+          Type=oneshot
+          RemainAfterExit=yes
+          ExecStart=/run/current-system/sw/bin/true
+          # Stopped and started again, the sockets would be closed for most of the switch.
+          X-StopIfChanged=false
+        '';
+      };
+
+      services = {
+        scoresheet-api = role "api" (brokerIsFar || databaseIsFar) (mkMerge [
+          (secret "database_url" cfg.database.urlFile)
+          {
+            # A switch restarts it and leaves its sockets open; else it would stop both.
+            stopIfChanged = false;
+            path = [ config.systemd.package ];
+          }
+        ]);
+        # NixOS gives a unit from a package a PATH only where it is declared here.
+        scoresheet-worker-token.path = [ pkgs.coreutils ];
+        scoresheet-migrate = service (brokerIsFar || databaseIsFar || migrationIsFar) (mkMerge [
+          { enable = runs "api"; }
+          (secret "database_url" cfg.database.urlFile)
+          (secret "migration_database_url" cfg.database.migrationUrlFile)
+        ]);
+        scoresheet-beat = role "beat" brokerIsFar { };
+        scoresheet-producer = worker "producer" {
+          environment = mkIf (cfg.lichessTokenFile != null) { SCORESHEET_LICHESS_TOKEN_FILE = "%d/lichess-token"; };
+          serviceConfig.LoadCredential = mkIf (cfg.lichessTokenFile != null) [ "lichess-token:${cfg.lichessTokenFile}" ];
+        };
+        scoresheet-consumer = worker "consumer" { };
+        scoresheet-analysis-producer = worker "analysis-producer" { };
+        scoresheet-analysis-consumer = worker "analysis-consumer" { };
+        "scoresheet-analysis-consumer@" = mkMerge [
+          (worker "analysis-consumer" { })
+          { wantedBy = lib.mkForce [ ]; }
+        ];
+        scoresheet-backup = mkMerge [
+          { serviceConfig = reach migrationIsFar; }
+          (secret "migration_database_url" cfg.database.migrationUrlFile)
+        ];
+      }
+      // lib.genAttrs otherConsumers (_: worker "analysis-consumer" { });
+    };
   };
 }

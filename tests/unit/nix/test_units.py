@@ -189,7 +189,7 @@ def test_what_a_shell_calls_is_on_its_path_on_nixos(unit: UnitFile) -> None:
     """A unit from a package has systemd's own PATH there, without a program, unless the module sets one."""
     text = (CHECKOUT / "nix/module/services.nix").read_text()
     name = unit.name.removesuffix(".service")
-    assert re.search(rf"^ {{6}}{name}(\.path = \[| = (.*\n {{7,}})*? *path = \[)", text, re.MULTILINE)
+    assert re.search(rf"^ {{8}}{name}(\.path = \[| = (.*\n {{9,}})*? *path = \[)", text, re.MULTILINE)
 
 
 def test_addresses_come_from_the_files_that_scoresheet_admin_knows() -> None:
