@@ -88,6 +88,8 @@ let
       && !lib.hasInfix builtins.storeDir (text listen { });
     "a switch closes no socket before it opens it again" =
       lib.hasInfix "X-StopIfChanged=false\n" (text listen { });
+    "a switch ends when the sockets are open" =
+      lib.hasInfix "After=scoresheet-api.socket\n" (text listen { });
     "the sockets are restarted with the service that stands for them" =
       (host { }).systemd.sockets.scoresheet-api.partOf == [ listen ];
     "a switch ends a role that is gone" =

@@ -228,6 +228,8 @@ in
         text = ''
           [Unit]
           Description=Restart the sockets of Scoresheet's API when they change
+          # So that a switch ends when they are open.
+          After=scoresheet-api.socket
           X-Restart-Triggers=${
             builtins.hashString "sha256" (
               units.texts."scoresheet-api.socket" + config.systemd.units."scoresheet-api.socket".text
