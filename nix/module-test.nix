@@ -36,7 +36,9 @@ let
       inherit ((host settings).systemd) units;
     in
     lib.filter (name: units.${name}.enable or true) (
-      lib.filter (lib.hasPrefix "scoresheet-") (lib.attrNames (files settings // units))
+      lib.filter (name: lib.hasPrefix "scoresheet-" name && !lib.hasInfix "/" name) (
+        lib.attrNames (files settings // units)
+      )
     );
   stops =
     names: before: after:
@@ -178,6 +180,12 @@ let
     ];
     "a key that is public may be in the store" =
       accepts "link.knownHostsFile" (builtins.toFile "known-hosts" "key");
+    "each analysis worker is confined as the first one" =
+      let
+        unit = name: (files (withWorkers 2))."${name}.d/10-sandbox.conf" or null;
+      in
+      unit "scoresheet-analysis-consumer@2.service" == unit "scoresheet-analysis-consumer.service"
+      && unit "scoresheet-analysis-consumer.service" != null;
     "each analysis worker is wanted" =
       (host (withWorkers 2)).systemd.units."scoresheet-analysis-consumer@2.service".wantedBy or [ ]
       == [ "scoresheet.target" ];

@@ -47,12 +47,15 @@ let
     ".timer"
   ];
   units = lib.filter isUnit (lib.attrNames (builtins.readDir folder));
-  dropIn = "scoresheet-.service.d/10-sandbox.conf";
   read = name: builtins.readFile (folder + "/${name}");
-  template = instance: lib.concatStrings (builtins.match "(.*@).*([.].*)" instance);
-  texts =
-    lib.genAttrs (units ++ [ dropIn ]) (name: fillUnit (read name))
-    // lib.genAttrs instances (name: fillUnit (read (template name)));
+  template = instance: lib.concatStringsSep "" (builtins.match "(.*@).*([.].*)" instance);
+  services = lib.filter (lib.hasSuffix ".service") (units ++ instances);
+  # Which file of the folder is it made of?
+  sources =
+    lib.genAttrs units (name: name)
+    // lib.genAttrs instances template
+    // lib.genAttrs (map (name: "${name}.d/10-sandbox.conf") services) (_: "sandbox.conf");
+  texts = lib.mapAttrs (_: source: fillUnit (read source)) sources;
 
   file =
     name: text:

@@ -63,9 +63,7 @@ def test_systemd_has_nothing_to_object(units: Path) -> None:
 @_needs_systemd
 @pytest.mark.parametrize("drop_in", sorted(path.name for path in (SYSTEMD / "optional").iterdir()))
 def test_systemd_takes_the_optional_drop_ins(units: Path, drop_in: str) -> None:
-    folder = units / "scoresheet-producer.service.d"
-    folder.mkdir()
-    shutil.copy(SYSTEMD / "optional" / drop_in, folder)
+    shutil.copy(SYSTEMD / "optional" / drop_in, units / "scoresheet-producer.service.d")
     done = _analyze(
         "verify", "--man=no", "--recursive-errors=no", "./scoresheet-producer.service", folder=units
     )
@@ -79,6 +77,12 @@ def test_the_exposure_of_each_unit_is_bounded(units: Path, unit: str) -> None:
     (exposure,) = re.findall(r"Overall exposure level for .*: ([0-9.]+)", done.stdout)
     limit = _ANALYSIS_EXPOSURE_LIMIT if "analysis-consumer" in unit else _EXPOSURE_LIMIT
     assert float(exposure) <= limit
+
+
+def test_no_drop_in_reaches_a_unit_of_the_hosts_own(units: Path) -> None:
+    """One in `scoresheet-.service.d` would hold for every service whose name begins so."""
+    folders = {path.name for path in units.iterdir() if path.is_dir()}
+    assert folders == {f"{path.name}.d" for path in units.glob("*.service")}
 
 
 def test_no_placeholder_is_left(units: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[3]
 SYSTEMD: Final = CHECKOUT / "systemd"
-SANDBOX: Final = SYSTEMD / "scoresheet-.service.d/10-sandbox.conf"
+SANDBOX: Final = SYSTEMD / "sandbox.conf"
 
 
 @dataclass(frozen=True)
