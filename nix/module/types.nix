@@ -39,10 +39,10 @@ let
   ipv6 = "[0-9a-fA-F:]*:[0-9a-fA-F:.]*";
   port = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})";
   socketAddress = alternatives [
-    "[/@].+"
+    "[/@][^%]+"
     port
     "${ipv4}:${port}"
-    "[[]${ipv6}[]]:${port}(%[^ %]+)?"
+    "[[]${ipv6}[]]:${port}(%%[^ %]+)?" # %% is a %, which alone begins a specifier
     "vsock:[0-9]*:[0-9]+"
   ];
   ipAddress = alternatives [
