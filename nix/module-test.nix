@@ -21,7 +21,8 @@ let
   # The files that the host's units extend, by name.
   files =
     settings:
-    (lib.findFirst (package: package.name == "scoresheet-units") null (host settings).systemd.packages).texts;
+    (lib.findFirst (package: package.name == "scoresheet-units") null (host settings).systemd.packages)
+    .texts;
   # Settings for what runs beside Scoresheet, and what its API is then given.
   follows = settings: line: lib.hasInfix "${line}\n" (files settings)."scoresheet-api.service";
 
@@ -49,7 +50,8 @@ let
       path = lib.splitString "." option;
       config = host { services.scoresheet = lib.setAttrByPath path value; };
     in
-    (builtins.tryEval (builtins.deepSeq (lib.getAttrFromPath path config.services.scoresheet) true)).success;
+    (builtins.tryEval (builtins.deepSeq (lib.getAttrFromPath path config.services.scoresheet) true))
+    .success;
   secrets = [
     "broker.urlFile"
     "database.migrationUrlFile"
@@ -79,71 +81,94 @@ let
   };
 
   tests = {
-    "a switch opens another address" =
-      restarts listen { services.scoresheet.api.listen = [ "127.0.0.1:8001" ]; };
-    "a switch lets others in" =
-      restarts listen { services.scoresheet.api.allowFrom = [ "192.168.1.0/24" ]; };
-    "a switch applies what the host adds to the sockets" =
-      restarts listen { systemd.sockets.scoresheet-api.socketConfig.Backlog = 4096; };
+    "a switch opens another address" = restarts listen {
+      services.scoresheet.api.listen = [ "127.0.0.1:8001" ];
+    };
+    "a switch lets others in" = restarts listen {
+      services.scoresheet.api.allowFrom = [ "192.168.1.0/24" ];
+    };
+    "a switch applies what the host adds to the sockets" = restarts listen {
+      systemd.sockets.scoresheet-api.socketConfig.Backlog = 4096;
+    };
     "a switch leaves the sockets open if they stay what they are" =
       !restarts listen { services.scoresheet.settings.nodes = 5; }
       && !lib.hasInfix builtins.storeDir (text listen { });
-    "a switch closes no socket before it opens it again" =
-      lib.hasInfix "X-StopIfChanged=false\n" (text listen { });
-    "a switch ends when the sockets are open" =
-      lib.hasInfix "After=scoresheet-api.socket\n" (text listen { });
+    "a switch closes no socket before it opens it again" = lib.hasInfix "X-StopIfChanged=false\n" (
+      text listen { }
+    );
+    "a switch ends when the sockets are open" = lib.hasInfix "After=scoresheet-api.socket\n" (
+      text listen { }
+    );
     "the sockets are restarted with the service that stands for them" =
       (host { }).systemd.sockets.scoresheet-api.partOf == [ listen ];
-    "a switch ends a role that is gone" =
-      stops [ "scoresheet-beat.service" ] { } (
-        withRoles [
-          "api"
-          "producer"
-          "consumer"
-          "analysis-producer"
-          "analysis-consumer"
-        ]
-      );
+    "a switch ends a role that is gone" = stops [ "scoresheet-beat.service" ] { } (withRoles [
+      "api"
+      "producer"
+      "consumer"
+      "analysis-producer"
+      "analysis-consumer"
+    ]);
     "a switch ends the API with all that is its own" =
-      stops [
-        "scoresheet-api-listen.service"
-        "scoresheet-api.service"
-        "scoresheet-api.socket"
-        "scoresheet-backup.timer"
-        "scoresheet-migrate.service"
-      ] (withRoles [ "api" "analysis-consumer" ]) helper;
-    "a switch ends the analysis workers that are too many" =
-      stops [
-        "scoresheet-analysis-consumer@2.service"
-        "scoresheet-analysis-consumer@3.service"
-      ] (withWorkers 3) { };
+      stops
+        [
+          "scoresheet-api-listen.service"
+          "scoresheet-api.service"
+          "scoresheet-api.socket"
+          "scoresheet-backup.timer"
+          "scoresheet-migrate.service"
+        ]
+        (withRoles [
+          "api"
+          "analysis-consumer"
+        ])
+        helper;
+    "a switch ends the analysis workers that are too many" = stops [
+      "scoresheet-analysis-consumer@2.service"
+      "scoresheet-analysis-consumer@3.service"
+    ] (withWorkers 3) { };
     "a switch ends all analysis workers" =
-      stops [
-        "scoresheet-analysis-consumer.service"
-        "scoresheet-analysis-consumer@.service"
-        "scoresheet-analysis-consumer@2.service"
-      ] (withWorkers 2) (lib.recursiveUpdate (withWorkers 2) (withRoles [ "api" "beat" "producer" "consumer" "analysis-producer" ]));
-    "a switch ends the nightly backup, which can still be made by hand" =
-      stops [ "scoresheet-backup.timer" ] { } { services.scoresheet.backup.enable = false; };
+      stops
+        [
+          "scoresheet-analysis-consumer.service"
+          "scoresheet-analysis-consumer@.service"
+          "scoresheet-analysis-consumer@2.service"
+        ]
+        (withWorkers 2)
+        (
+          lib.recursiveUpdate (withWorkers 2) (withRoles [
+            "api"
+            "beat"
+            "producer"
+            "consumer"
+            "analysis-producer"
+          ])
+        );
+    "a switch ends the nightly backup, which can still be made by hand" = stops [
+      "scoresheet-backup.timer"
+    ] { } { services.scoresheet.backup.enable = false; };
     "a switch ends the link" = stops [ "scoresheet-link.service" ] linked helper;
     "the API finds PostgreSQL on another port" =
-      follows {
-        services.scoresheet.pooler.createLocally = false;
-        services.postgresql.settings.port = 5433;
-      } ''
-        Environment="SCORESHEET_DATABASE_URL=postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=5433"'';
+      follows
+        {
+          services.scoresheet.pooler.createLocally = false;
+          services.postgresql.settings.port = 5433;
+        }
+        ''Environment="SCORESHEET_DATABASE_URL=postgresql+psycopg://scoresheet@/scoresheet?host=/run/postgresql&port=5433"'';
     "the API finds PgBouncer on another port" =
-      follows { services.pgbouncer.settings.pgbouncer.listen_port = 6543; } ''
-        Environment="SCORESHEET_DATABASE_URL=postgresql+psycopg://scoresheet@/scoresheet?host=/run/pgbouncer&port=6543"'';
-    "the API finds Redis by another socket" =
-      follows { services.redis.servers.scoresheet.unixSocket = "/run/other/redis.sock"; } ''
-        Environment="SCORESHEET_BROKER_URL=redis+socket:///run/other/redis.sock?virtual_host=0"'';
-    "the API may open Redis's socket as another group" =
-      follows { services.redis.servers.scoresheet.group = "others"; } "SupplementaryGroups=others";
+      follows { services.pgbouncer.settings.pgbouncer.listen_port = 6543; }
+        ''Environment="SCORESHEET_DATABASE_URL=postgresql+psycopg://scoresheet@/scoresheet?host=/run/pgbouncer&port=6543"'';
+    "the API finds Redis by another socket" = follows {
+      services.redis.servers.scoresheet.unixSocket = "/run/other/redis.sock";
+    } ''Environment="SCORESHEET_BROKER_URL=redis+socket:///run/other/redis.sock?virtual_host=0"'';
+    "the API may open Redis's socket as another group" = follows {
+      services.redis.servers.scoresheet.group = "others";
+    } "SupplementaryGroups=others";
     "the API may open PgBouncer's socket as another group" =
-      (host { services.pgbouncer.group = "poolers"; }).users.users.scoresheet.extraGroups == [ "poolers" ];
+      (host { services.pgbouncer.group = "poolers"; }).users.users.scoresheet.extraGroups
+      == [ "poolers" ];
     "PostgreSQL knows PgBouncer as another user" =
-      lib.hasInfix "scoresheet poolman  scoresheet\n" (host { services.pgbouncer.user = "poolman"; }).services.postgresql.identMap;
+      lib.hasInfix "scoresheet poolman  scoresheet\n"
+        (host { services.pgbouncer.user = "poolman"; }).services.postgresql.identMap;
     "a time that systemd can't read is refused" =
       !accepts "backup.at" "every night" && !accepts "backup.at" [ ] && !accepts "backup.at" [ "3 am" ];
     "a backup may have several times" =
@@ -170,16 +195,21 @@ let
       && !accepts option (builtins.toFile "secret" "secret")
       && accepts option "/run/secrets/secret"
     ) secrets;
-    "a password in the store is refused" = lib.all (
-      option:
-      !accepts option "postgresql://scoresheet:secret@db.example/scoresheet" && accepts option "redis://there:6379/0"
-    ) [
-      "broker.url"
-      "database.url"
-      "database.migrationUrl"
-    ];
-    "a key that is public may be in the store" =
-      accepts "link.knownHostsFile" (builtins.toFile "known-hosts" "key");
+    "a password in the store is refused" =
+      lib.all
+        (
+          option:
+          !accepts option "postgresql://scoresheet:secret@db.example/scoresheet"
+          && accepts option "redis://there:6379/0"
+        )
+        [
+          "broker.url"
+          "database.url"
+          "database.migrationUrl"
+        ];
+    "a key that is public may be in the store" = accepts "link.knownHostsFile" (
+      builtins.toFile "known-hosts" "key"
+    );
     "each analysis worker is confined as the first one" =
       let
         unit = name: (files (withWorkers 2))."${name}.d/10-sandbox.conf" or null;
@@ -196,7 +226,8 @@ let
   failures = lib.attrNames (lib.filterAttrs (_: passed: !passed) tests);
 in
 pkgs.runCommand "scoresheet-module-test" { passthru = { inherit failures; }; } (
-  lib.throwIf (failures != [ ]) "scoresheet: the module fails: ${lib.concatStringsSep "; " failures}" ''
-    touch $out
-  ''
+  lib.throwIf (failures != [ ]) "scoresheet: the module fails: ${lib.concatStringsSep "; " failures}"
+    ''
+      touch $out
+    ''
 )

@@ -46,7 +46,8 @@ let
       passthru = (attributes.passthru or { }) // {
         # A Python with the application's dependencies and others: for tests.
         environment =
-          extraPackages: python.withPackages (project.renderers.withPackages { inherit python extraPackages; });
+          extraPackages:
+          python.withPackages (project.renderers.withPackages { inherit python extraPackages; });
         # The application with the plugins of other packages: `select` takes the Python packages, and returns some.
         withPlugins =
           select: python.withPackages (packages: [ (packages.toPythonModule scoresheet) ] ++ select packages);

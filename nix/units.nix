@@ -39,13 +39,15 @@ let
   # Scripts don't know their own folder, which is made of them.
   fillScript = fill (lib.remove "libexec" (lib.attrNames values)) (name: values.${name});
 
-  isUnit = name: lib.any (suffix: lib.hasSuffix suffix name) [
-    ".service"
-    ".socket"
-    ".target"
-    ".slice"
-    ".timer"
-  ];
+  isUnit =
+    name:
+    lib.any (suffix: lib.hasSuffix suffix name) [
+      ".service"
+      ".socket"
+      ".target"
+      ".slice"
+      ".timer"
+    ];
   units = lib.filter isUnit (lib.attrNames (builtins.readDir folder));
   read = name: builtins.readFile (folder + "/${name}");
   template = instance: lib.concatStringsSep "" (builtins.match "(.*@).*([.].*)" instance);

@@ -1,7 +1,10 @@
 # Does the module make a machine that fetches, stores and analyses games, and a second one that helps?
 { pkgs, scoresheet }:
 let
-  inherit (import (pkgs.path + "/nixos/tests/ssh-keys.nix") pkgs) snakeOilPrivateKey snakeOilPublicKey;
+  inherit (import (pkgs.path + "/nixos/tests/ssh-keys.nix") pkgs)
+    snakeOilPrivateKey
+    snakeOilPublicKey
+    ;
   fakeLichess = pkgs.lib.sourceByRegex ../. [
     "(app|plugins)(/.*)?"
     "tests"

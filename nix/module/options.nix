@@ -190,8 +190,7 @@ in
       urlFile = urlFile "Redis";
       group = mkOption {
         type = types.str;
-        default =
-          if cfg.broker.createLocally then config.services.redis.servers.scoresheet.group else "";
+        default = if cfg.broker.createLocally then config.services.redis.servers.scoresheet.group else "";
         defaultText = literalExpression ''if broker.createLocally then config.services.redis.servers.scoresheet.group else ""'';
         example = "redis";
         description = "Group that may open Redis's socket; empty if it has none.";

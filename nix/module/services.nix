@@ -6,7 +6,12 @@
   ...
 }:
 let
-  inherit (lib) mkIf mkMerge optional optionals;
+  inherit (lib)
+    mkIf
+    mkMerge
+    optional
+    optionals
+    ;
   cfg = config.services.scoresheet;
 
   inherit (config.services) postgresql;
@@ -20,8 +25,7 @@ let
     user: host: port:
     "postgresql+psycopg://${user}@/scoresheet?host=${host}&port=${toString port}";
   localDatabase =
-    user:
-    when cfg.database.createLocally (database user "/run/postgresql" postgresql.settings.port);
+    user: when cfg.database.createLocally (database user "/run/postgresql" postgresql.settings.port);
   brokerUrl = first [
     cfg.broker.url
     (when linked "redis+socket:///run/scoresheet/redis.sock?virtual_host=0")
@@ -52,9 +56,11 @@ let
     map (number: "scoresheet-analysis-consumer@${toString number}") (lib.range 2 cfg.analysis.workers)
   );
 
-  package =
-    if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins;
-  units = (pkgs.callPackage ../units.nix { instances = map (name: "${name}.service") otherConsumers; }) {
+  package = if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins;
+  fillUnits = pkgs.callPackage ../units.nix {
+    instances = map (name: "${name}.service") otherConsumers;
+  };
+  units = fillUnits {
     bin = "${package}/bin";
     libexec = "${scripts}/bin";
     engine = "${cfg.analysis.engine}/bin/stockfish";
@@ -77,8 +83,7 @@ let
 
   scripts = pkgs.callPackage ../scripts.nix {
     inherit units;
-    postgresql =
-      if cfg.database.createLocally then postgresql.finalPackage else pkgs.postgresql_17;
+    postgresql = if cfg.database.createLocally then postgresql.finalPackage else pkgs.postgresql_17;
   };
 
   memoryPercent = builtins.match "([0-9]+)%" cfg.analysis.memoryMax;
@@ -92,42 +97,52 @@ let
   );
 
   # The network for a role that needs it; a drop-in only adds to the lists of the unit.
-  reach = far: mkIf far {
-    PrivateNetwork = false;
-    RestrictAddressFamilies = [ "AF_INET AF_INET6" ];
-    IPAddressAllow = cfg.network.allow;
-  };
+  reach =
+    far:
+    mkIf far {
+      PrivateNetwork = false;
+      RestrictAddressFamilies = [ "AF_INET AF_INET6" ];
+      IPAddressAllow = cfg.network.allow;
+    };
   # An address from a file: a credential of the setting's name. Empty, the setting counts as none and gives way to it.
-  secret = name: file: mkIf (file != null) {
-    environment."SCORESHEET_${lib.toUpper name}" = "";
-    serviceConfig.LoadCredential = [ "scoresheet_${name}:${file}" ];
-  };
+  secret =
+    name: file:
+    mkIf (file != null) {
+      environment."SCORESHEET_${lib.toUpper name}" = "";
+      serviceConfig.LoadCredential = [ "scoresheet_${name}:${file}" ];
+    };
 
-  service = far: more: mkMerge [
-    {
-      restartTriggers = [ settings ];
-      serviceConfig = reach far;
-    }
-    (secret "broker_url" cfg.broker.urlFile)
-    more
-  ];
+  service =
+    far: more:
+    mkMerge [
+      {
+        restartTriggers = [ settings ];
+        serviceConfig = reach far;
+      }
+      (secret "broker_url" cfg.broker.urlFile)
+      more
+    ];
   # A role that this host does not have is masked, here and below: else a switch that takes it away would leave it running.
-  role = name: far: more: mkMerge [
-    (service far {
-      enable = runs name;
-      wantedBy = optional (runs name) "scoresheet.target";
-    })
-    more
-  ];
-  worker = name: more: role name (brokerIsFar || apiIsFar) (mkMerge [
-    (mkIf apiIsFar {
-      environment = {
-        SCORESHEET_API_URL = cfg.api.url;
-        SCORESHEET_API_SOCKET = "";
-      };
-    })
-    more
-  ]);
+  role =
+    name: far: more:
+    mkMerge [
+      (service far {
+        enable = runs name;
+        wantedBy = optional (runs name) "scoresheet.target";
+      })
+      more
+    ];
+  worker =
+    name: more:
+    role name (brokerIsFar || apiIsFar) (mkMerge [
+      (mkIf apiIsFar {
+        environment = {
+          SCORESHEET_API_URL = cfg.api.url;
+          SCORESHEET_API_SOCKET = "";
+        };
+      })
+      more
+    ]);
 in
 {
   config = mkIf cfg.enable {
@@ -263,8 +278,12 @@ in
         ]);
         scoresheet-beat = role "beat" brokerIsFar { };
         scoresheet-producer = worker "producer" {
-          environment = mkIf (cfg.lichessTokenFile != null) { SCORESHEET_LICHESS_TOKEN_FILE = "%d/lichess-token"; };
-          serviceConfig.LoadCredential = mkIf (cfg.lichessTokenFile != null) [ "lichess-token:${cfg.lichessTokenFile}" ];
+          environment = mkIf (cfg.lichessTokenFile != null) {
+            SCORESHEET_LICHESS_TOKEN_FILE = "%d/lichess-token";
+          };
+          serviceConfig.LoadCredential = mkIf (cfg.lichessTokenFile != null) [
+            "lichess-token:${cfg.lichessTokenFile}"
+          ];
         };
         scoresheet-consumer = worker "consumer" { };
         scoresheet-analysis-producer = worker "analysis-producer" { };

@@ -52,23 +52,19 @@ let
   ];
 in
 {
-  calendarTime =
-    type "calendarTime"
-      ''time as in OnCalendar= ("03:15", "Sun 05:00", "weekly")''
-      (value: matches calendarTime (lib.toLower value));
+  calendarTime = type "calendarTime" ''time as in OnCalendar= ("03:15", "Sun 05:00", "weekly")'' (
+    value: matches calendarTime (lib.toLower value)
+  );
 
   cpuQuota = type "cpuQuota" ''share of a processor above 0% ("50%", "300%")'' (
     matches "0*[1-9][0-9]*%"
   );
 
-  memorySize =
-    type "memorySize"
-      ''amount of memory ("50%", "3G", "infinity")''
-      (
-        value:
-        matches "((100|[1-9]?[0-9])%|[0-9]+([.][0-9]+)?[KMGT]|[0-9]+|infinity)" value
-        && !matches "[0.]*[KMGT%]?" value
-      );
+  memorySize = type "memorySize" ''amount of memory ("50%", "3G", "infinity")'' (
+    value:
+    matches "((100|[1-9]?[0-9])%|[0-9]+([.][0-9]+)?[KMGT]|[0-9]+|infinity)" value
+    && !matches "[0.]*[KMGT%]?" value
+  );
 
   socketAddress =
     type "socketAddress"
@@ -83,7 +79,12 @@ in
   secretFile =
     type "secretFile"
       ''path in quotes, outside the store ("/var/lib/secrets/token"): without quotes, Nix would copy the file into the store, where everybody can read it''
-      (value: lib.hasPrefix "/" value && !lib.hasPrefix "${builtins.storeDir}/" value && !builtins.hasContext value);
+      (
+        value:
+        lib.hasPrefix "/" value
+        && !lib.hasPrefix "${builtins.storeDir}/" value
+        && !builtins.hasContext value
+      );
 
   url =
     type "url"
