@@ -3,14 +3,13 @@
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.unit.nix.nix_program import evaluate, needs_nix, nix
 from tests.unit.nix.unit_files import CHECKOUT, SYSTEMD, install
 
-_needs_nix = pytest.mark.skipif(shutil.which("nix-instantiate") is None, reason="needs nix")
 _NIX_FILES = [CHECKOUT / "flake.nix", *sorted((CHECKOUT / "nix").rglob("*.nix"))]
 _VALUES = {
     "bin": "/opt/scoresheet/bin",
@@ -26,34 +25,15 @@ _VALUES = {
 }
 
 
-def _nix(tmp_path: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of nix with a store and a home of its own."""
-    environment = {
-        "PATH": str(Path(str(shutil.which("nix-instantiate"))).parent),
-        "HOME": str(tmp_path),
-        "NIX_CONF_DIR": str(tmp_path),
-        "NIX_STATE_DIR": str(tmp_path / "state"),
-        "NIX_STORE_DIR": str(tmp_path / "store"),
-        "NIX_CONFIG": "build-users-group =\nexperimental-features = nix-command flakes",
-    }
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-@_needs_nix
+@needs_nix
 def test_every_file_parses(tmp_path: Path) -> None:
-    done = _nix(tmp_path, "nix-instantiate", "--parse", *_NIX_FILES)
+    done = nix(tmp_path, "nix-instantiate", "--parse", *_NIX_FILES)
     assert done.returncode == 0, done.stderr
 
 
-@_needs_nix
+@needs_nix
 def test_nixos_gets_the_same_units_as_any_other_host(tmp_path: Path) -> None:
-    given = " ".join(f"{name} = {json.dumps(value)};" for name, value in _VALUES.items())
-    expression = f"import {Path(__file__).with_name('rendered.nix')} {{ {given} }}"
-    done = _nix(
-        tmp_path, "nix-instantiate", "--eval", "--strict", "--readonly-mode", "--json", "-E", expression
-    )
-    assert done.returncode == 0, done.stderr
-    rendered = json.loads(done.stdout)
+    rendered = evaluate(tmp_path, Path(__file__).with_name("rendered.nix"), **_VALUES)
 
     root = tmp_path / "root"
     assert install(root, *(f"{name}={value}" for name, value in _VALUES.items())).returncode == 0
@@ -66,13 +46,13 @@ def test_nixos_gets_the_same_units_as_any_other_host(tmp_path: Path) -> None:
     assert rendered["scripts"] == {path.name: path.read_text() for path in scripts.iterdir()}
 
 
-@_needs_nix
+@needs_nix
 def test_the_lock_is_in_step_with_the_flake(tmp_path: Path) -> None:
     flake = tmp_path / "flake"
     flake.mkdir()
     for name in ("flake.nix", "flake.lock"):
         shutil.copy(CHECKOUT / name, flake)
-    done = _nix(
+    done = nix(
         tmp_path,
         "nix", "--store", tmp_path / "flake-store", "--offline",
         "flake", "metadata", "--no-update-lock-file", f"path:{flake}",
@@ -115,4 +95,4 @@ def test_the_units_package_leaves_no_unit_out() -> None:
     text = (CHECKOUT / "nix/units.nix").read_text()
     suffixes = set(re.findall(r'^\s+"(\.\w+)"$', text, re.MULTILINE))
     units = {path.suffix for path in SYSTEMD.iterdir() if path.name.startswith("scoresheet") and path.suffix}
-    assert units - {".d"} == suffixes
+    assert units == suffixes

@@ -167,11 +167,6 @@ def test_the_nix_module_leaves_to_the_host_which_postgresql_runs_and_where_it_li
     assert 'assertion = lib.versionAtLeast postgresql.package.version "17";' in text
 
 
-def test_the_nix_module_follows_the_port_of_postgresql() -> None:
-    texts = [path.read_text() for path in (CHECKOUT / "nix/module").glob("*.nix")]
-    assert [found for text in texts for found in re.findall(r".*5432.*", text)] == []
-
-
 def test_the_nix_module_closes_what_it_opens_in_sshd_config() -> None:
     """What another module adds after a Match holds for that user alone: PasswordAuthentication no, say."""
     text = (CHECKOUT / "nix/module/link.nix").read_text()
