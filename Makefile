@@ -34,14 +34,12 @@ run: setup ## the same pipeline for a player of lichess.org, until Ctrl-C
 up: setup ## run PostgreSQL, PgBouncer and Redis alone, until Ctrl-C
 	@$(PYTHON) -m dev up
 
-test: setup ## run the tests on stacks of their own, and those of `make test-nixos`
-#  ONE_PYTHON=1 (leave `make test-nixos` out)
-	@status=0; $(PYTHON) -m pytest $(SIDE_BY_SIDE) || status=$$?; \
-	$(if $(filter-out 0,$(ONE_PYTHON)),,$(MAKE) test-nixos || status=$$?;) exit $$status
+test: setup ## run the tests on stacks of their own
+	@$(PYTHON) -m pytest $(SIDE_BY_SIDE)
 
-test-nixos: setup ## run unit and smoke tests with the versions of nixos-26.05, if there is a Python 3.13
-	@python=$$($(find-3.13)); if [ -z "$$python" ]; then echo "test-nixos: no Python 3.13 here"; exit; fi; \
-	$(MAKE) .tools/venv-nixos/.complete PYTHON_3_13="$$python" && exec \
+test-nixos: setup ## run unit and smoke tests on Python 3.13, with the versions of NixOS 26.05
+	@python=$$($(find-3.13)); if [ -z "$$python" ]; then echo "test-nixos: no Python 3.13 here"; \
+	$(if $(STRICTLY),exit 1,exit 0); fi; $(MAKE) .tools/venv-nixos/.complete PYTHON_3_13="$$python" && exec \
 	.tools/venv-nixos/bin/python -m pytest -p no:cacheprovider -q $(SIDE_BY_SIDE) -m 'not one_python' --quick
 
 test-quick: setup ## run the unit tests and a smoke test of each integration (90 s)
