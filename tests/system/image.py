@@ -88,7 +88,7 @@ _DROP_INS: Final = "/etc/systemd/system"
 _FOR_CHECKS: Final[Mapping[str, str]] = {
     f"{_DROP_INS}/{faults.HUNG}.d/watchdog.conf": f"[Service]\nWatchdogSec={faults.WATCHDOG_SECONDS}\n",
     f"{_DROP_INS}/{faults.MISCONFIGURED}.d/setting.conf": faults.WRONG_SETTING,
-    f"{_DROP_INS}/{ANALYSIS_SLICE}.d/quota.conf": f"[Slice]\nCPUQuota={work.INSTALLED_PERCENT}%\n",
+    f"{_DROP_INS}/{ANALYSIS_SLICE}.d/quota.conf": f"[Slice]\nCPUQuota={work.TEST_PERCENT}%\n",
     str(work.BUDGET_FILE): work.ENDLESS,
     **{f"{_DROP_INS}/{unit}.d/budget.conf": work.WORKER_UNIT for unit in work.WORKERS},
 }
@@ -284,6 +284,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def require_root() -> None:
-    """Raise DevError where the image can't be made: it holds files of many users."""
+    """Raise DevError where the image can't be made: it holds files of many users, and a kernel for x86."""
     if os.geteuid() != 0:
         raise DevError("needs root, to make a Debian with files of many users")
+    if os.uname().machine != "x86_64":
+        raise DevError("needs an x86-64 processor, for which alone Debian builds User-Mode Linux")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from dev.errors import DevError
 from dev.paths import CHECKOUT
 from tests.system.image import Image
 from tests.system.inside.__main__ import CHOSEN
@@ -29,6 +30,8 @@ __all__ = ["LIMIT_SECONDS", "Machine", "boot"]
 LIMIT_SECONDS: Final = 7_200
 """A machine that runs for longer is switched off: nothing that it waits for will come."""
 _MEMORY_MIB: Final = 3_072
+_SPARE_MIB: Final = 512
+"""For the kernel's own, and for what others put there meanwhile."""
 _JOURNAL_BYTES: Final = 64 * 2**20
 _FOLDER: Final = Path("/mnt")
 """Where the kernel finds its disks."""
@@ -94,15 +97,24 @@ def boot(image: Image, folder: Path, chosen: Sequence[str] = ()) -> Iterator[Mac
     enter: list[str | Path] = ["sh", "-euc", _ENTER, "sh", image.root, folder, image.disk]
     kernel: list[str | Path] = [image.kernel, *_HARDWARE, *_KERNEL_OPTIONS]
     process = subprocess.Popen(
-        ["timeout", "--kill-after=10", str(LIMIT_SECONDS), *namespaces, *enter, *kernel],
-        env={**os.environ, "TMPDIR": str(_memory_folder())},
+        [
+            "setpriv",
+            "--pdeathsig=TERM",
+            "timeout",
+            "--kill-after=10",
+            str(LIMIT_SECONDS),
+            *namespaces,
+            *enter,
+            *kernel,
+        ],
+        env={**os.environ, "TMPDIR": str(_memory_folder(folder))},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    # The kernel asks whether it may write, which a file can't be asked.
+    # The kernel polls what it writes to, which can't be done with a file.
     keeping = threading.Thread(target=_keep, args=(process.stderr, console))
     keeping.start()
     try:
@@ -116,14 +128,22 @@ def boot(image: Image, folder: Path, chosen: Sequence[str] = ()) -> Iterator[Mac
 
 def _keep(stream: IO[bytes], file: Path) -> None:
     with file.open("wb") as kept:
-        shutil.copyfileobj(stream, kept, length=1)
+        shutil.copyfileobj(stream, kept)
 
 
-def _memory_folder() -> Path:
-    """Return where the file goes that is the machine's memory: into memory, if there is as much room."""
-    if _MEMORY_FOLDER.is_dir() and shutil.disk_usage(_MEMORY_FOLDER).free > _MEMORY_MIB * 2**20:
-        return _MEMORY_FOLDER
-    return _FOLDER
+def _memory_folder(folder: Path) -> Path:
+    """Return where the kernel makes the file that is the machine's memory: into memory, if it may be there.
+
+    Raises DevError if there is no room for it, which the kernel would notice in the midst of its work.
+    """
+    for seen_here, seen_there in ((_MEMORY_FOLDER, _MEMORY_FOLDER), (folder, _FOLDER)):
+        if seen_here.is_dir():
+            about = os.statvfs(seen_here)
+            room_mib = about.f_bavail * about.f_frsize // 2**20
+            if room_mib > _MEMORY_MIB + _SPARE_MIB and not about.f_flag & os.ST_NOEXEC:
+                return seen_there
+    wanted = f"{_MEMORY_MIB + _SPARE_MIB} MiB in {_MEMORY_FOLDER} or {folder.parent}"
+    raise DevError(f"the machine's memory needs {wanted}, where programs may run")
 
 
 def _pack(archive: Path, chosen: Sequence[str]) -> None:

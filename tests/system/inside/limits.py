@@ -31,7 +31,7 @@ def quota(situation: Situation) -> str:
     """Measure that analysis saturates its quota and gets no more, and that the API answers meanwhile."""
     work.under_way(situation)
     with _requests(situation) as answers:
-        figure = _use_of_processor(work.INSTALLED_PERCENT)
+        figure = _use_of_processor(work.TEST_PERCENT)
         wait_until(lambda: len(answers) >= _ANSWERS, "requests are answered")
     slow = statistics.quantiles(answers, n=20)[-1]
     return (

@@ -25,7 +25,7 @@ SCORESHEET_VISIBILITY_TIMEOUT_SECONDS=86400
 WORKER_UNIT: Final = f"[Service]\nEnvironmentFile=-{BUDGET_FILE}\n"
 _HELD: Final = "SELECT worker, game_id FROM game_analyses WHERE state = 'running' AND lease_until > now()"
 _OPEN: Final = "SELECT count(*) FROM game_analyses WHERE state IN ('pending', 'running')"
-INSTALLED_PERCENT: Final = 60
+TEST_PERCENT: Final = 60
 """Of the one processor, so that the quota is what analysis lacks."""
 _MOST_PERCENT: Final = 100
 
@@ -43,7 +43,7 @@ def under_way(situation: Situation) -> None:
     """See to it that each worker holds a game, and goes on with it for as long as it lives."""
     if not BUDGET_FILE.exists():
         BUDGET_FILE.write_text(ENDLESS)
-        set_quota(INSTALLED_PERCENT)
+        set_quota(TEST_PERCENT)
         run("systemctl", "restart", *WORKERS)
     if _open_games() < len(WORKERS):
         player = f"busy{len(situation.lichess.players)}"
@@ -72,7 +72,7 @@ def quota(percent: int) -> Iterator[None]:
     try:
         yield
     finally:
-        set_quota(INSTALLED_PERCENT)
+        set_quota(TEST_PERCENT)
 
 
 def set_quota(percent: int) -> None:
