@@ -19,7 +19,7 @@ from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 # What Stockfish plays (python-chess's and Lichess's names of the variants).
 _ANALYSABLE = {"standard", "chess960", "fromPosition"}
 _FEW = 20
-"""Enough of the bundled games for some to be left when the first is analysed."""
+"""With many nodes, enough of the bundled games for some to be left when the first is analysed."""
 
 
 def test_the_demo_brings_every_game_in_and_ends_with_all_analysed() -> None:
@@ -36,7 +36,7 @@ def test_ctrl_c_amid_the_analyses_ends_all_and_the_next_demo_completes_them_and_
         few = folder / "few.ndjson"
         few.write_text("\n".join(lines) + "\n")
         demo = subprocess.Popen(
-            _command(folder, "--nodes", "500", "--games", str(few)),
+            _command(folder, "--nodes", "50000", "--games", str(few)),
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
