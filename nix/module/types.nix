@@ -88,7 +88,7 @@ in
 
   url =
     type "url"
-      "address without a password, which everybody could read in the store: one with a password belongs into a file, see the option of the same name with `File`"
+      "address without a password, which everybody could read in the store: one with a password belongs in a file, see the option of the same name with `File`"
       (
         value:
         matches "[^:/]+://.*" value
