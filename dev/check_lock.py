@@ -46,12 +46,12 @@ def check_lock(lock: Lock) -> None:
 
     Raises DevError with what differs.
     """
-    name = lock.path.name
+    name = lock.path.relative_to(CHECKOUT)
     pyproject = (CHECKOUT / "pyproject.toml").read_text()
     if wrong := unsatisfied(pins_of(lock.path.read_text()), pyproject, lock.extra):
         raise DevError(f"{name} does not satisfy pyproject.toml ({', '.join(wrong)}): run `make lock`")
     with tempfile.TemporaryDirectory() as folder:
-        fresh = Path(folder) / name
+        fresh = Path(folder) / lock.path.name
         shutil.copyfile(lock.path, fresh)  # what is pinned stays pinned while it is allowed
         try:
             compile_lock(lock, fresh)

@@ -86,14 +86,14 @@ def engines(_folder: Path) -> None:
 
 def lock(_folder: Path) -> None:
     """Compile the locks from pyproject.toml, keeping the pins that are still allowed."""
-    for lock in LOCKS:
-        compile_lock(lock, lock.path)
+    for each in LOCKS:
+        compile_lock(each, each.path)
 
 
 def _check_lock(_folder: Path) -> None:
     """Check that the locks are in step with pyproject.toml."""
-    for lock in LOCKS:
-        check_lock(lock)
+    for each in LOCKS:
+        check_lock(each)
 
 
 def _check_migrations(_folder: Path) -> None:

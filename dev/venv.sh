@@ -27,6 +27,6 @@ awk '/^[a-z]/ { wanted = /^uv==/ } wanted' "$lock" >"$venv/uv.txt"
   pip install --require-hashes -r "$lock"
 # Nothing is fetched here: hatchling, which builds the editable install, is in the lock.
 pip install --no-deps --no-build-isolation --no-index -e .
-# That user may not write the bytecode of ours either.
+# That user may not write the bytecode of ours either: of what is not edited since, it is there.
 "$venv/bin/python" -m compileall -q app workers plugins dev tests/fakes
 touch "$venv/.complete"

@@ -38,3 +38,10 @@ def test_the_environment_of_nixos_has_what_nixos_carries() -> None:
     carried = pins_of((CHECKOUT / "nix/nixos-26.05.txt").read_text())
     locked = pins_of((CHECKOUT / "nix/nixos-26.05.lock").read_text())
     assert {name: locked.get(name) for name in carried} == carried
+
+
+def test_a_host_has_the_versions_that_were_tested() -> None:
+    tested = pins_of((CHECKOUT / "requirements.lock").read_text())
+    installed = pins_of((CHECKOUT / "systemd/requirements.lock").read_text())
+    assert installed.items() <= tested.items()
+    assert {"celery", "fastapi", "psycopg-binary"} <= set(installed)
