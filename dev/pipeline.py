@@ -92,7 +92,6 @@ def declare_pipeline(
             "migrate",
             *(scoresheet, "migrate", "--worker-token", worker_token),
             oneshot=True,
-            start_limit=timedelta(seconds=60),
         ),
         program("owner-token", scoresheet, *owner, oneshot=True, side_by_side=beside_api),
         program(

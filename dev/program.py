@@ -35,8 +35,8 @@ class Program:
     oneshot: bool = False
     """It does its work and ends; the next program starts after its exit status 0. Never restarted."""
     restart: Restart = Restart.ALWAYS
-    start_limit: timedelta = timedelta(seconds=30)
-    """How long it may take to be ready."""
+    start_limit: timedelta = timedelta(seconds=180)
+    """How long it may take to be ready, on a busy machine; if it ends, that is the end of the wait."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_limit: timedelta = timedelta(seconds=10)
     """How long it may take to stop before it is killed."""

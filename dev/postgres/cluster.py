@@ -52,7 +52,6 @@ def postgres(state: StateFolder, binaries: Binaries) -> Program:
         command=(binaries.postgres.path, "-D", data),
         environment=binaries.postgres.environment,
         ready=lambda: _answers(state.run),
-        start_limit=timedelta(seconds=60),  # recovery after a crash
         stop_signal=signal.SIGINT,  # "fast": ends sessions, then writes a checkpoint
         stop_limit=timedelta(seconds=30),
     )

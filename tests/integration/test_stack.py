@@ -178,9 +178,7 @@ def test_a_program_that_cannot_start_fails_the_stack_by_name_with_its_last_lines
     never = Program("never", (sys.executable, "-c", "print('started')"), oneshot=True)
     with open_state(tmp_path) as state:
         first = Program("first", (sys.executable, "-c", "import time; time.sleep(600)"))
-        hangs_until_ready = Program(
-            broken.name, broken.command, ready=lambda: False, start_limit=timedelta(seconds=30)
-        )
+        hangs_until_ready = Program(broken.name, broken.command, ready=lambda: False)
         with (
             pytest.raises(DevError, match=r"(?s)broken ended .*\(exit status 3\).*no such option: --fish"),
             Stack(state, [first, hangs_until_ready, never], lambda _: None),
@@ -216,7 +214,7 @@ def _pair(state: StateFolder, script: str) -> list[Program]:
             (sys.executable, file, *order),
             ready=lambda path=Path(order[0]): path.exists(),  # type: ignore[misc]
             side_by_side="pair",
-            start_limit=timedelta(seconds=20),
+            start_limit=timedelta(seconds=60),
         )
         for name, order in (("one", marks), ("two", marks[::-1]))
     ]
