@@ -41,11 +41,12 @@ class FetchOutcome(StrEnum):
     RATE_LIMITED = "rate_limited"
     """429."""
     UNAVAILABLE = "unavailable"
-    """5xx, refused connection, timeout before the answer, or an answer that is no NDJSON."""
+    """5xx, refused connection, timeout before the answer, an answer that is no NDJSON, or a 404 or 401 that
+    is not Lichess's own JSON."""
     NOT_FOUND = "not_found"
-    """404: unknown and closed accounts look alike."""
+    """Lichess's own 404, as JSON with an `error`: unknown and closed accounts look alike."""
     UNAUTHORISED = "unauthorised"
-    """401: the token is not, or no longer, valid."""
+    """Lichess's own 401: the token is not, or no longer, valid."""
 
 
 class DuePlayers(WireModel):

@@ -18,6 +18,8 @@ _TRANSIENT: Final[Mapping[str, Fault]] = MappingProxyType(
     {
         "status 500": Fault(kind=FaultKind.STATUS, status=500),
         "a page for people": Fault(kind=FaultKind.HTML),
+        "pages with status 404": Fault(kind=FaultKind.STATUS, status=404, body="<html>", times=3),
+        "a page with status 401": Fault(kind=FaultKind.STATUS, status=401, body="<html>"),
         "no answer": Fault(kind=FaultKind.STALL),
         "a stall": Fault(kind=FaultKind.STALL, after_lines=40),
         "a reset": Fault(kind=FaultKind.RESET, after_lines=40),

@@ -4,17 +4,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 from pydantic import SecretStr
 
 from app.contract.ingestion import FetchKind, FetchOutcome, FetchPlan
 from workers.ingestion.cutoff import CutOff, RequestEnded
-from workers.ingestion.lines import LineSplitter, RawLine
+from workers.ingestion.lines import LineSplitter, RawLine, load_json
 from workers.progress import board
 
 NDJSON: Final = "application/x-ndjson"
+_JSON: Final = "application/json"
 
 # Also the longest that a cut waits: during the handshake of TLS there is no socket to shut, nor a request.
 _CONNECT_SECONDS: Final = 10
@@ -30,10 +31,22 @@ _SWITCHES: Final = {
     "division": "true",
     "pgnInJson": "false",
 }
-_OF_STATUS: Final[dict[int, FetchOutcome]] = {
-    HTTPStatus.UNAUTHORIZED: FetchOutcome.UNAUTHORISED,
-    HTTPStatus.NOT_FOUND: FetchOutcome.NOT_FOUND,
-    HTTPStatus.TOO_MANY_REQUESTS: FetchOutcome.RATE_LIMITED,
+_ERROR_MAX_BYTES: Final = 4_096
+"""Lichess's own errors have less than 100."""
+
+
+class _OfAccount(NamedTuple):
+    """What a status says if it is Lichess itself that says it, as JSON with an `error`."""
+
+    outcome: FetchOutcome
+    subject: str
+
+
+# The same status with anything else in it comes from something before Lichess, as a proxy, or is its page for
+# clients that it does not recognise (lichess-org/api#667): that is about neither account nor token.
+_OF_ACCOUNT: Final[dict[int, _OfAccount]] = {
+    HTTPStatus.UNAUTHORIZED: _OfAccount(FetchOutcome.UNAUTHORISED, "the token"),
+    HTTPStatus.NOT_FOUND: _OfAccount(FetchOutcome.NOT_FOUND, "the account"),
 }
 
 
@@ -82,7 +95,7 @@ class LichessClient:
                 cutoff.check()
                 raise RequestEnded(FetchOutcome.UNAVAILABLE, _brief(error)) from None
             try:
-                _refuse_other_than_ndjson(response, plan)
+                _refuse_other_than_ndjson(response, plan, cutoff, self._timeout_seconds)
                 yield _lines(response, cutoff, self._timeout_seconds)
             finally:
                 response.close()
@@ -118,17 +131,62 @@ def _watch(cutoff: CutOff) -> Any:
     return trace
 
 
-def _refuse_other_than_ndjson(response: httpx.Response, plan: FetchPlan) -> None:
+def _refuse_other_than_ndjson(
+    response: httpx.Response, plan: FetchPlan, cutoff: CutOff, timeout_seconds: float
+) -> None:
     status = response.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise RequestEnded(FetchOutcome.RATE_LIMITED, f"status {status}")
+    if status in _OF_ACCOUNT:
+        raise _about_the_account(response, plan, cutoff, timeout_seconds)
     if status != HTTPStatus.OK:
-        outcome = _OF_STATUS.get(status, FetchOutcome.UNAVAILABLE)
-        # An export by ids names no account that could be missing.
-        if outcome is FetchOutcome.NOT_FOUND and plan.kind is FetchKind.IDS:
-            outcome = FetchOutcome.UNAVAILABLE
-        raise RequestEnded(outcome, f"status {status}")
-    media_type = response.headers.get("Content-Type", "nothing").partition(";")[0].strip().lower()
+        raise RequestEnded(FetchOutcome.UNAVAILABLE, f"status {status}")
+    media_type = _media_type(response)
     if media_type != NDJSON:
-        raise RequestEnded(FetchOutcome.UNAVAILABLE, f"status 200 with {media_type[:100]} instead of NDJSON")
+        raise RequestEnded(FetchOutcome.UNAVAILABLE, f"status 200 with {media_type} instead of NDJSON")
+
+
+def _about_the_account(
+    response: httpx.Response, plan: FetchPlan, cutoff: CutOff, timeout_seconds: float
+) -> RequestEnded:
+    status = response.status_code
+    meaning = _OF_ACCOUNT[status]
+    error = _error_of_lichess(response, cutoff, timeout_seconds)
+    if error is None:
+        detail = f"status {status} with {_media_type(response)}, which is not about {meaning.subject}"
+        return RequestEnded(FetchOutcome.UNAVAILABLE, detail)
+    # An export by ids names no account that could be missing.
+    by_ids = meaning.outcome is FetchOutcome.NOT_FOUND and plan.kind is FetchKind.IDS
+    return RequestEnded(FetchOutcome.UNAVAILABLE if by_ids else meaning.outcome, f"status {status}: {error}")
+
+
+def _error_of_lichess(response: httpx.Response, cutoff: CutOff, timeout_seconds: float) -> str | None:
+    """Return what Lichess says is wrong; None where it is not Lichess that answers, or not wholly."""
+    if _media_type(response) != _JSON:
+        return None
+    body = bytearray()
+    try:
+        for chunk in response.iter_raw():
+            body += chunk
+            cutoff.check()
+            board.advance(patience_seconds=timeout_seconds)
+            if len(body) > _ERROR_MAX_BYTES:
+                return None
+    except (httpx.HTTPError, httpx.StreamError):
+        cutoff.check()
+        return None
+    cutoff.check()
+    try:
+        answer = load_json(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return error[:200].replace("\x00", "") if isinstance(error, str) else None
+
+
+def _media_type(response: httpx.Response) -> str:
+    value: str = response.headers.get("Content-Type", "nothing")
+    return value.partition(";")[0].strip().lower()[:100]
 
 
 def _lines(response: httpx.Response, cutoff: CutOff, timeout_seconds: float) -> Iterator[RawLine]:

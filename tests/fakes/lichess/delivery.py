@@ -21,17 +21,17 @@ HELD_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, media type and the steps of the body; `games_per_second` None for no limit."""
+    """Status, media type (None: unsaid) and the steps of the body; `games_per_second` None for no limit."""
 
     status: int
-    media_type: str
+    media_type: str | None
     steps: Iterable[Step]
     games_per_second: float | None = None
 
     @property
     def start(self) -> Message:
         """The ASGI message that begins it."""
-        headers = [(b"content-type", self.media_type.encode())]
+        headers = [] if self.media_type is None else [(b"content-type", self.media_type.encode())]
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
 

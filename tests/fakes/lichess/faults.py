@@ -11,7 +11,9 @@ from tests.fakes.lichess.journal import Endpoint
 class FaultKind(StrEnum):
     """Each kind acts once `after_lines` games have been sent as they should."""
 
-    STATUS = "status"  # answer `status` with Lichess's JSON error; a 429 starts the penalty time
+    STATUS = (
+        "status"  # answer `status` with Lichess's JSON error (a 429 starts the penalty time), or with `body`
+    )
     HTML = "html"  # status 200, a page for people
     JSON_ERROR = "json_error"  # status 200, an error object
     CUT = "cut"  # close the connection between two lines
@@ -40,6 +42,9 @@ class Fault(BaseModel):
     endpoint: Endpoint | None = None
     username: str | None = None
     status: Annotated[int, Field(ge=400, le=599)] = 500
+    body: str | None = None
+    """What something before Lichess answers in its place, of `media_type` (None: unsaid)."""
+    media_type: str | None = "text/html; charset=utf-8"
     seconds: Annotated[float, Field(gt=0)] | None = None
     bytes_per_second: Annotated[int, Field(gt=0)] = 100
 

@@ -98,6 +98,8 @@ class Site:
         fault = self.faults.take(record.endpoint, record.username)
         if fault is not None:
             record.fault = fault.kind.value
+            if fault.kind is FaultKind.STATUS and fault.body is not None:
+                return Answer(fault.status, fault.media_type, [Send(fault.body.encode())])
             if fault.kind is FaultKind.STATUS:
                 raise RefusedError(fault.status)
         viewer = record.authenticated_as = self._viewer(request)

@@ -1,5 +1,6 @@
 """What do the API, Lichess and Redis look like to the producer?"""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -144,6 +145,12 @@ class Answer(httpx.SyncByteStream):
 
     def close(self) -> None:
         self.closed = True
+
+
+def error_of_lichess(status: int, message: str) -> httpx.Response:
+    """Return an error as Lichess itself answers it."""
+    body = json.dumps({"error": message}, separators=(",", ":")).encode()
+    return httpx.Response(status, headers={"Content-Type": "application/json"}, stream=Answer(body))
 
 
 def ndjson(*chunks: bytes | Exception, chunked: bool = True) -> httpx.Response:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.contract.ingestion import FetchKind, FetchOutcome, FetchPlan
-from tests.unit.workers.ingestion.fakes import NEVER, Answer, make_plan, ndjson
+from tests.unit.workers.ingestion.fakes import NEVER, Answer, error_of_lichess, make_plan, ndjson
 from workers.ingestion.cutoff import CutOff, CutReason, RequestEnded
 from workers.ingestion.lichess import LichessClient
 
@@ -96,8 +96,6 @@ def test_lines_come_whole_however_they_were_cut_and_the_last_may_lack_its_end() 
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (401, FetchOutcome.UNAUTHORISED),
-        (404, FetchOutcome.NOT_FOUND),
         (429, FetchOutcome.RATE_LIMITED),
         (301, FetchOutcome.UNAVAILABLE),
         (400, FetchOutcome.UNAVAILABLE),
@@ -110,9 +108,70 @@ def test_a_status_becomes_an_outcome(status: int, outcome: FetchOutcome) -> None
     assert outcome_of(answer(httpx.Response(status))) == (outcome, f"status {status}")
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "outcome"),
+    [
+        (404, "Not found", FetchOutcome.NOT_FOUND),
+        (401, "No such token", FetchOutcome.UNAUTHORISED),
+    ],
+)
+def test_lichess_itself_says_what_is_wrong_with_account_or_token(
+    status: int, error: str, outcome: FetchOutcome
+) -> None:
+    assert outcome_of(answer(error_of_lichess(status, error))) == (outcome, f"status {status}: {error}")
+
+
+@pytest.mark.parametrize("status", [401, 404])
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/html; charset=utf-8", b"<!DOCTYPE html><title>Page not found</title>"),
+        ("text/html", b'{"error":"Not found"}'),
+        (None, b""),
+        (None, b'{"error":"Not found"}'),
+        ("application/json", b""),
+        ("application/json", b'{"message":"no Route matched with those values"}'),
+        ("application/json", b'{"error":{"code":404}}'),
+        ("application/json", b'["error"]'),
+        ("application/json", b'{"error":"Not fou'),
+        ("application/json", b'{"error":"Not found","filler":"' + b"x" * 10_000 + b'"}'),
+        ("application/json", b"[" * 4_000),
+        ("application/json", b"\xff\xfe"),
+    ],
+)
+def test_any_other_answer_with_that_status_blames_neither_account_nor_token(
+    status: int, media_type: str | None, body: bytes
+) -> None:
+    headers = {} if media_type is None else {"Content-Type": media_type}
+    response = httpx.Response(status, headers=headers, stream=Answer(body))
+    outcome, detail = outcome_of(answer(response))
+    assert outcome is FetchOutcome.UNAVAILABLE
+    assert detail.startswith(f"status {status} with {(media_type or 'nothing').partition(';')[0]}")
+    assert "not about" in detail
+
+
+def test_an_error_that_breaks_off_blames_nobody() -> None:
+    body = Answer(b'{"error":"Not found"}', httpx.ReadError("gone"))
+    response = httpx.Response(404, headers={"Content-Type": "application/json"}, stream=body)
+    assert outcome_of(answer(response))[0] is FetchOutcome.UNAVAILABLE
+
+
+def test_an_error_that_does_not_end_can_be_cut_off() -> None:
+    cutoff = CutOff(NEVER)
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        cutoff.pull(CutReason.STOPPING)
+        stream = Answer(b'{"error":', b'"Not found"}')
+        return httpx.Response(404, headers={"Content-Type": "application/json"}, stream=stream)
+
+    with pytest.raises(RequestEnded) as caught:
+        ask(handler, cutoff=cutoff)
+    assert caught.value.outcome is FetchOutcome.STOPPED
+
+
 def test_an_export_by_ids_never_says_that_the_player_is_unknown() -> None:
     plan = make_plan(kind=FetchKind.IDS, ids=["game0001"])
-    assert outcome_of(answer(httpx.Response(404)), plan)[0] is FetchOutcome.UNAVAILABLE
+    assert outcome_of(answer(error_of_lichess(404, "Not found")), plan)[0] is FetchOutcome.UNAVAILABLE
 
 
 @pytest.mark.parametrize("media_type", ["text/html; charset=utf-8", "application/json", None])

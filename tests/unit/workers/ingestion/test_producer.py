@@ -17,7 +17,7 @@ from app.contract.ingestion import (
     FetchReport,
     GarbledVerdict,
 )
-from tests.unit.workers.ingestion.fakes import FakeApi, FakeGate, make_plan, ndjson
+from tests.unit.workers.ingestion.fakes import FakeApi, FakeGate, error_of_lichess, make_plan, ndjson
 from tests.unit.workers.ingestion.games import as_line, make_game
 from workers.api_client import ApiUnavailable, NotFound, StaleFence, StaleRun
 from workers.ingestion.cutoff import CutReason
@@ -198,8 +198,9 @@ def test_a_429_closes_the_gate_and_is_reported(world: World) -> None:
     ("status", "outcome"), [(404, FetchOutcome.NOT_FOUND), (401, FetchOutcome.UNAUTHORISED)]
 )
 def test_a_refusal_of_lichess_is_reported(world: World, status: int, outcome: FetchOutcome) -> None:
-    world.fetch(response=httpx.Response(status))
+    world.fetch(response=error_of_lichess(status, "No"))
     assert world.report.outcome is outcome
+    assert world.report.detail == f"status {status}: No"
     assert world.gate.closed_for == []
 
 
