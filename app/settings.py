@@ -52,9 +52,11 @@ class Settings(RoleSettings):
     failure_retry_seconds: Annotated[int, Field(ge=1, le=900)] = 5
     """Wait after a request that failed without a new game; doubles with each in a row, up to 15 minutes."""
     not_found_retry_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3_600
-    """From Lichess's first 404 for a player to the next question."""
+    """From Lichess's first 404 for an account to the next question."""
     not_found_last_retry_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
-    """From the second 404 to the last question: at the third the account is gone."""
+    """From the second 404 to the third, at which the account is gone."""
+    gone_retry_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 604_800
+    """From one look at an account that is gone to the next."""
     analysis_lease_seconds: Annotated[int, Field(ge=2, le=86_400)] = 120
     """A worker that does not renew its lease for this long has lost its game."""
     analysis_attempts: Annotated[int, Field(ge=1, le=100)] = 3
@@ -74,11 +76,12 @@ class Settings(RoleSettings):
         return timedelta(hours=self.overlap_hours)
 
     @property
-    def not_found_waits(self) -> tuple[timedelta, timedelta]:
-        """From one 404 to the next question; at the one after the last, the account is gone."""
+    def not_found_waits(self) -> tuple[timedelta, timedelta, timedelta]:
+        """From each 404 to the next question; from the last of these on, the account is gone."""
         return (
             timedelta(seconds=self.not_found_retry_seconds),
             timedelta(seconds=self.not_found_last_retry_seconds),
+            timedelta(seconds=self.gone_retry_seconds),
         )
 
 

@@ -10,11 +10,11 @@ class PlayerState(StrEnum):
 
     ACTIVE = "active"
     NOT_FOUND = "not_found"
-    """Lichess says 404: misspelt, or closed; asked again over the next days."""
+    """Lichess says that it has no such account: misspelt, or closed; asked again over the next days."""
     GONE = "gone"
-    """404 three times over days: not asked any more, until somebody asks for a sync."""
+    """Lichess said so three times over days: asked again once a week, or when somebody asks for a sync."""
     UNAUTHORISED = "unauthorised"
-    """Lichess says 401: the token is not valid. Paused until somebody asks for a sync."""
+    """Lichess says that the token is not valid. Paused until somebody asks for a sync."""
 
 
 class Completeness(WireModel):
@@ -36,8 +36,10 @@ class PlayerView(WireModel):
     username: Username
     tracked: bool
     state: PlayerState
+    """`not_found`, later `gone`: Lichess says that it has no such account; it is asked again, in the end once
+    a week. `unauthorised`: the token is not valid; paused until somebody asks for a sync."""
     state_detail: Text | None
-    """Why the state is what it is, or how the last request failed."""
+    """Why the state is what it is, or how the last request failed: what was answered, if anything."""
     cursor: UtcDatetime | None
     """Every game created before this moment is stored, or refused with its reason."""
     syncing: bool

@@ -28,7 +28,7 @@ _REVISIT_WAIT = timedelta(minutes=10)
 _REVISIT_WAIT_MAX = timedelta(days=1)
 _REVISITS_COUNTED = 100
 RATE_LIMIT_WAIT_MAX = timedelta(hours=1)
-FETCHABLE = (PlayerState.ACTIVE, PlayerState.NOT_FOUND)
+FETCHABLE = (PlayerState.ACTIVE, PlayerState.NOT_FOUND, PlayerState.GONE)
 
 
 async def lock_gate(session: AsyncSession) -> tuple[SourceGate, datetime]:

@@ -251,7 +251,9 @@ async def _complete(
     session: AsyncSession, settings: Settings, player: Player, run: IngestionRun, now: datetime
 ) -> None:
     player.failures = 0
-    player.state_detail = None
+    if run.kind is FetchKind.STREAM or player.state is PlayerState.ACTIVE:
+        # Games can be had of an account that is gone: they say nothing about it.
+        player.state_detail = None
     if run.kind is FetchKind.IDS:
         # Lichess showed these once and does not know them any more.
         detail = "Lichess does not return this game any more"
@@ -277,11 +279,10 @@ def _postpone(
     player.state_detail = report.detail or report.outcome.value
     if report.outcome is FetchOutcome.NOT_FOUND:
         waits = settings.not_found_waits
-        tries = player.not_found_count
-        player.not_found_count += 1
-        gone = tries >= len(waits)
+        player.not_found_count = min(player.not_found_count + 1, len(waits))
+        gone = player.not_found_count == len(waits)
         player.state = PlayerState.GONE if gone else PlayerState.NOT_FOUND
-        player.next_sync_at = now + (timedelta() if gone else waits[tries])
+        player.next_sync_at = now + waits[player.not_found_count - 1]
     elif report.outcome is FetchOutcome.UNAUTHORISED:
         player.state = PlayerState.UNAUTHORISED
     elif report.outcome is FetchOutcome.STOPPED or (
@@ -295,7 +296,8 @@ def _postpone(
             player.seen_until = run.since
         wait = timedelta(seconds=settings.failure_retry_seconds) * 2 ** min(player.failures, 16)
         player.failures += 1
-        player.next_sync_at = now + min(wait, _FAILURE_WAIT_MAX)
+        # A run for holes may fail while an account that is not found rests: that makes it due no sooner.
+        player.next_sync_at = max(player.next_sync_at, now + min(wait, _FAILURE_WAIT_MAX))
 
 
 async def _open_run(session: AsyncSession, run_id: int) -> IngestionRun:

@@ -149,10 +149,15 @@ class Ledger:
         return self.api.worker.report_garbled(run_id, report).verdict
 
     def finish(
-        self, run_id: int, lines: int = 0, outcome: FetchOutcome = FetchOutcome.COMPLETE
+        self,
+        run_id: int,
+        lines: int = 0,
+        outcome: FetchOutcome = FetchOutcome.COMPLETE,
+        detail: str | None = None,
     ) -> FetchVerdict:
         """Close a run."""
-        return self.api.worker.finish_fetch(run_id, FetchReport(outcome=outcome, lines=lines))
+        report = FetchReport(outcome=outcome, lines=lines, detail=detail)
+        return self.api.worker.finish_fetch(run_id, report)
 
     def stream(self, games: Sequence[Game]) -> FetchPlan:
         """Fetch and store some games in one run, and end it well."""

@@ -15,9 +15,9 @@ def ledger(api: Api) -> Ledger:
     return Ledger(api).track()
 
 
-def _end(ledger: Ledger, outcome: FetchOutcome) -> bool:
+def _end(ledger: Ledger, outcome: FetchOutcome, detail: str | None = None) -> bool:
     ledger.make_due()
-    return ledger.finish(ledger.plan().run_id, 0, outcome).more
+    return ledger.finish(ledger.plan().run_id, 0, outcome, detail).more
 
 
 def _wait_seconds(api: Api) -> int:
@@ -92,28 +92,61 @@ def test_a_good_answer_ends_the_doubling(api: Api, ledger: Ledger) -> None:
     assert api.value("SELECT rate_limits FROM source_gates") == 1
 
 
-def test_404_is_asked_again_over_days_and_then_not_any_more(api: Api, ledger: Ledger) -> None:
+def test_404_is_asked_again_over_days_and_then_once_a_week(api: Api, ledger: Ledger) -> None:
     for state, wait in (
         (PlayerState.NOT_FOUND, 3_600),
         (PlayerState.NOT_FOUND, 86_400),
-        (PlayerState.GONE, 0),
+        (PlayerState.GONE, 604_800),
+        (PlayerState.GONE, 604_800),
     ):
-        _end(ledger, FetchOutcome.NOT_FOUND)
+        _end(ledger, FetchOutcome.NOT_FOUND, "status 404: Not found")
         assert ledger.view().state is state
+        assert ledger.view().state_detail == "status 404: Not found"
         assert _wait_seconds(api) == wait
+        assert api.worker.due_players(10).players == []
+        assert ledger.claim().plan is None
     ledger.make_due()
-    assert api.worker.due_players(10).players == []
-    assert ledger.claim().plan is None
+    assert api.worker.due_players(10).players == ["alice"]
+    _end(ledger, FetchOutcome.COMPLETE)
+    assert ledger.view().state is PlayerState.ACTIVE
+    assert ledger.view().state_detail is None
 
 
 def test_the_waits_after_404s_can_be_set(api: Api, ledger: Ledger) -> None:
-    api.set_policy(not_found_retry_seconds=1, not_found_last_retry_seconds=2)
+    api.set_policy(not_found_retry_seconds=1, not_found_last_retry_seconds=2, gone_retry_seconds=3)
     waits = []
-    for _ in range(3):
+    for _ in range(4):
         _end(ledger, FetchOutcome.NOT_FOUND)
         waits.append(_wait_seconds(api))
-    assert waits == [1, 2, 0]
+    assert waits == [1, 2, 3, 3]
     assert ledger.view().state is PlayerState.GONE
+
+
+def test_an_account_that_is_gone_stays_so_while_the_site_answers_otherwise(api: Api, ledger: Ledger) -> None:
+    for _ in range(3):
+        _end(ledger, FetchOutcome.NOT_FOUND)
+    _end(ledger, FetchOutcome.UNAVAILABLE, "status 404 with text/html")
+    assert ledger.view().state is PlayerState.GONE
+    assert ledger.view().state_detail == "status 404 with text/html"
+    assert _wait_seconds(api) == 5
+
+
+@pytest.mark.parametrize("outcome", [FetchOutcome.COMPLETE, FetchOutcome.UNAVAILABLE])
+def test_a_fetch_of_holes_neither_wakes_nor_excuses_an_account_that_is_gone(
+    ledger: Ledger, outcome: FetchOutcome
+) -> None:
+    ledger.see(ledger.plan().run_id, [make_game(1)])
+    for _ in range(3):
+        _end(ledger, FetchOutcome.NOT_FOUND, "status 404: Not found")
+    due = ledger.view().next_sync_at
+    ledger.make_holes_due()
+    plan = ledger.plan()
+    assert plan.kind is FetchKind.IDS
+    assert not ledger.finish(plan.run_id, 0, outcome, "another").more
+    assert ledger.view().state is PlayerState.GONE
+    assert ledger.view().next_sync_at == due
+    if outcome is FetchOutcome.COMPLETE:
+        assert ledger.view().state_detail == "status 404: Not found"
 
 
 def test_an_account_that_is_found_again_starts_over(ledger: Ledger) -> None:
