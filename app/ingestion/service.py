@@ -251,8 +251,7 @@ async def _complete(
     session: AsyncSession, settings: Settings, player: Player, run: IngestionRun, now: datetime
 ) -> None:
     player.failures = 0
-    if run.kind is FetchKind.STREAM or player.state is PlayerState.ACTIVE:
-        # Games can be had of an account that is gone: they say nothing about it.
+    if _concerns_the_account(player, run):
         player.state_detail = None
     if run.kind is FetchKind.IDS:
         # Lichess showed these once and does not know them any more.
@@ -276,7 +275,8 @@ async def _complete(
 def _postpone(
     settings: Settings, player: Player, run: IngestionRun, report: FetchReport, now: datetime
 ) -> None:
-    player.state_detail = report.detail or report.outcome.value
+    if _concerns_the_account(player, run) or report.outcome is FetchOutcome.UNAUTHORISED:
+        player.state_detail = report.detail or report.outcome.value
     if report.outcome is FetchOutcome.NOT_FOUND:
         waits = settings.not_found_waits
         player.not_found_count = min(player.not_found_count + 1, len(waits))
@@ -298,6 +298,11 @@ def _postpone(
         player.failures += 1
         # A run for holes may fail while an account that is not found rests: that makes it due no sooner.
         player.next_sync_at = max(player.next_sync_at, now + min(wait, _FAILURE_WAIT_MAX))
+
+
+def _concerns_the_account(player: Player, run: IngestionRun) -> bool:
+    """Tell whether `state_detail` is about this run: games can be had by id of an account that is gone."""
+    return run.kind is FetchKind.STREAM or player.state is PlayerState.ACTIVE
 
 
 async def _open_run(session: AsyncSession, run_id: int) -> IngestionRun:

@@ -145,8 +145,7 @@ def test_a_fetch_of_holes_neither_wakes_nor_excuses_an_account_that_is_gone(
     assert not ledger.finish(plan.run_id, 0, outcome, "another").more
     assert ledger.view().state is PlayerState.GONE
     assert ledger.view().next_sync_at == due
-    if outcome is FetchOutcome.COMPLETE:
-        assert ledger.view().state_detail == "status 404: Not found"
+    assert ledger.view().state_detail == "status 404: Not found"
 
 
 def test_an_account_that_is_found_again_starts_over(ledger: Ledger) -> None:
