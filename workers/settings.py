@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,8 @@ Concurrency = Annotated[int, Field(ge=1, le=256)]
 
 # Below this the clock was never set: certificates would not verify and every date would be wrong.
 _CLOCK_SANE_FROM = 1_577_836_800  # 2020-01-01, seconds
+
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 def _boot_id() -> str:
@@ -54,6 +57,8 @@ class Settings(RoleSettings):
     lichess_url: str = "https://lichess.org"
     lichess_token_file: Path | None = None
     """Holds a Lichess API token; optional, doubles the speed."""
+    contact: Annotated[str, Field(max_length=200)] | None = None
+    """Mail address or web page at which Lichess can reach whoever runs this; sent with each request to it."""
     lichess_timeout_seconds: Annotated[float, Field(ge=0.1, le=600)] = 60
     """Silence after which a connection to Lichess counts as dead."""
     lichess_deadline_seconds: Annotated[float, Field(ge=1, le=86_400)] = 900
@@ -104,6 +109,13 @@ class Settings(RoleSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise wrong("must be an http:// or https:// address with a host")
         return value.rstrip("/")
+
+    @field_validator("contact")
+    @classmethod
+    def _reachable(cls, value: str | None) -> str | None:
+        if value is not None and not (_MAIL.fullmatch(value) or _is_web_page(value)):
+            raise wrong("must be a mail address, or an http:// or https:// address without a password")
+        return value
 
     @field_validator("api_url")
     @classmethod
@@ -173,6 +185,13 @@ class Settings(RoleSettings):
             self.lichess_token()
         if role in {Role.PRODUCER, Role.BEAT}:
             _check_folder("SCORESHEET_STATE_DIR", self.state_dir, os.W_OK | os.X_OK)
+
+
+def _is_web_page(value: str) -> bool:
+    # What would end the comment of a User-Agent, or the header, is written %28 and so on.
+    if not re.fullmatch(r"https?://[!-\[\]-~]+", value) or re.search(r"[()<>\"@]", value):
+        return False
+    return bool(split_url(value).hostname)
 
 
 def _check_folder(name: str, path: Path, rights: int) -> None:

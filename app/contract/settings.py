@@ -30,6 +30,7 @@ SETTING_NAMES: Final = frozenset(
         "BOOT_ID",
         "BROKER_URL",
         "CONSUMER_CONCURRENCY",
+        "CONTACT",
         "DATABASE_POOL_SIZE",
         "DATABASE_PREPARED_STATEMENTS",
         "DATABASE_URL",

@@ -69,6 +69,7 @@ RATE_LIMIT_SECONDS: Final = 6
 """The silence after a 429, at the fake Lichess as in the settings: a minute, scaled."""
 LOCK_TTL_SECONDS: Final = 3
 SLICE_GAMES: Final = 100
+CONTACT: Final = "https://example.org/scoresheet"
 LICHESS_TOKEN: Final = "lip_" + secrets.token_hex(12)
 
 QUICK_SETTINGS: Final[Mapping[str, str]] = {
@@ -398,6 +399,7 @@ def running_system(
             settings={
                 "SCORESHEET_LICHESS_URL": f"http://127.0.0.1:{port}",
                 "SCORESHEET_LICHESS_TOKEN_FILE": str(token_file),
+                "SCORESHEET_CONTACT": CONTACT,
                 **QUICK_SETTINGS,
                 **(settings or {}),
             },

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from app.contract.names import QueueName
-from tests.e2e.harness import SLICE_GAMES, Player, System
+from tests.e2e.harness import CONTACT, SLICE_GAMES, Player, System
 from tests.e2e.histories import BUNDLED_PLAYER, bundled_games, history
 from tests.e2e.realdata import parsed
 from tests.e2e.waiting import LIMIT_SECONDS
@@ -52,6 +52,7 @@ def test_the_first_request_asks_for_everything_oldest_first_and_filters_nothing(
     }
     assert request.accept == "application/x-ndjson"
     assert request.user_agent.startswith("Scoresheet/")
+    assert request.user_agent.endswith(f" ({CONTACT})")
     assert request.authenticated_as == player.name
 
 

@@ -59,13 +59,15 @@ class LichessClient:
         token: SecretStr | None,
         timeout_seconds: float,
         transport: httpx.BaseTransport | None = None,
+        *,
+        contact: str | None = None,
     ) -> None:
         self._base_url = base_url
         self._headers = {
             "Accept": NDJSON,
             # A compressed stream would arrive in large pieces, and expand without a bound.
             "Accept-Encoding": "identity",
-            "User-Agent": f"Scoresheet/{_version()}",
+            "User-Agent": f"Scoresheet/{_version()}" + ("" if contact is None else f" ({contact})"),
         }
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token.get_secret_value()}"

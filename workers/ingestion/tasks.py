@@ -115,7 +115,12 @@ def _producer() -> Producer:
             heartbeat_seconds=settings.lock_heartbeat_seconds,
             stopping=stop_requested,
         ),
-        LichessClient(settings.lichess_url, settings.lichess_token(), settings.lichess_timeout_seconds),
+        LichessClient(
+            settings.lichess_url,
+            settings.lichess_token(),
+            settings.lichess_timeout_seconds,
+            contact=settings.contact,
+        ),
         _dispatch,
         Pressure(
             lambda: broker.queue_length(client, QueueName.DB),

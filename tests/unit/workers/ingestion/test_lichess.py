@@ -77,6 +77,19 @@ def test_without_a_bound_or_a_token_neither_is_sent() -> None:
     assert ask(handler) == []
 
 
+def test_the_user_agent_names_whom_lichess_can_turn_to() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert request.headers["User-Agent"].startswith("Scoresheet/")
+        assert request.headers["User-Agent"].endswith(" (me@example.org)")
+        return ndjson()
+
+    lichess = LichessClient(
+        "https://lichess.test", None, 60, httpx.MockTransport(handler), contact="me@example.org"
+    )
+    with lichess.games(make_plan(), CutOff(NEVER)) as lines:
+        assert list(lines) == []
+
+
 def test_named_games_are_asked_for_by_id() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         assert (request.method, request.url.path) == ("POST", "/api/games/export/_ids")
