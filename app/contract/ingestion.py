@@ -98,7 +98,7 @@ class SeenGames(WireModel):
 
 
 class GarbledLine(WireModel):
-    """A line that has no usable id or date: no game can be named for it."""
+    """A line that has no usable id or date, in an answer whose other lines name games."""
 
     line: LineNumber
     reason: Text

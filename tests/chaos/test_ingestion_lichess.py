@@ -20,6 +20,9 @@ _TRANSIENT: Final[Mapping[str, Fault]] = MappingProxyType(
         "a page for people": Fault(kind=FaultKind.HTML),
         "pages with status 404": Fault(kind=FaultKind.STATUS, status=404, body="<html>", times=3),
         "a page with status 401": Fault(kind=FaultKind.STATUS, status=401, body="<html>"),
+        # More of them than it takes to refuse a garbled line.
+        "pages that are said to be NDJSON": Fault(kind=FaultKind.MISLABELLED, times=4),
+        "compressed answers": Fault(kind=FaultKind.GZIP, times=4),
         "no answer": Fault(kind=FaultKind.STALL),
         "a stall": Fault(kind=FaultKind.STALL, after_lines=40),
         "a reset": Fault(kind=FaultKind.RESET, after_lines=40),

@@ -112,6 +112,7 @@ def test_named_games_are_fetched_by_id(lichess: Control) -> None:
         (Fault(kind=FaultKind.STATUS, status=404, body="", media_type=None), FetchOutcome.UNAVAILABLE, 0),
         (Fault(kind=FaultKind.HTML), FetchOutcome.UNAVAILABLE, 0),
         (Fault(kind=FaultKind.JSON_ERROR), FetchOutcome.UNAVAILABLE, 0),
+        (Fault(kind=FaultKind.GZIP), FetchOutcome.UNAVAILABLE, 0),
         (Fault(kind=FaultKind.BLANK_LINES), FetchOutcome.COMPLETE, GAMES),
         (Fault(kind=FaultKind.CRLF), FetchOutcome.COMPLETE, GAMES),
         (Fault(kind=FaultKind.BOM, after_lines=2), FetchOutcome.COMPLETE, GAMES),

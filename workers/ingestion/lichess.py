@@ -16,6 +16,7 @@ from workers.progress import board
 
 NDJSON: Final = "application/x-ndjson"
 _JSON: Final = "application/json"
+_CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
 
 # Also the longest that a cut waits: during the handshake of TLS there is no socket to shut, nor a request.
 _CONNECT_SECONDS: Final = 10
@@ -65,7 +66,8 @@ class LichessClient:
         self._base_url = base_url
         self._headers = {
             "Accept": NDJSON,
-            # A compressed stream would arrive in large pieces, and expand without a bound.
+            # A compressed stream would arrive in large pieces, and expand without a bound. One that comes all
+            # the same is refused.
             "Accept-Encoding": "identity",
             "User-Agent": f"Scoresheet/{_version()}" + ("" if contact is None else f" ({contact})"),
         }
@@ -146,6 +148,15 @@ def _refuse_other_than_ndjson(
     media_type = _media_type(response)
     if media_type != NDJSON:
         raise RequestEnded(FetchOutcome.UNAVAILABLE, f"status 200 with {media_type} instead of NDJSON")
+    # Read as they are, its bytes would be lines that name no game.
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise RequestEnded(
+            FetchOutcome.UNAVAILABLE, f"status 200 in Content-Encoding {coding[:100]}, unasked"
+        )
+    charset = response.charset_encoding or "utf-8"
+    if charset.lower() not in _CHARSETS:
+        raise RequestEnded(FetchOutcome.UNAVAILABLE, f"status 200 in {charset[:100]} instead of UTF-8")
 
 
 def _about_the_account(

@@ -36,6 +36,8 @@ SEEN_BATCH: Final = 100
 SEEN_SECONDS: Final = 1.0
 """Lines enter the manifest in batches of so many, or after so long, whichever comes first."""
 _CLAIM_TRIES: Final = 3
+_HELD_LINES: Final = 16
+"""Lines at the beginning of an answer that may name no game; each may have 1 MiB."""
 
 Dispatch = Callable[[FetchPlan, int, str], None]
 """Sends one game on its way: plan, number of its line, payload. Raises where the broker does not take it."""
@@ -163,7 +165,7 @@ class Run:
 
         On RequestEnded some lines may still have to be flushed: those that were sent on.
         """
-        for line in lines:
+        for line in _of_games(lines):
             self._take(line)
             if len(self._seen) >= SEEN_BATCH or self._clock() - self._flushed_at >= SEEN_SECONDS:
                 self.flush()
@@ -214,3 +216,28 @@ class Run:
         _LOG.warning("line_garbled", line=number, reason=garbled.reason)
         if self._api.report_garbled(self._plan.run_id, garbled).verdict is GarbledVerdict.STOP:
             raise RequestEnded(FetchOutcome.CUT, f"line {number} is garbled: {garbled.reason}")
+
+
+def _of_games(lines: Iterator[RawLine]) -> Iterator[RawLine]:
+    """Yield the lines of an answer; raises RequestEnded where it begins with too many that name no game.
+
+    A line is garbled only in an answer that has games. Without one, the whole is something else that bears
+    NDJSON's name, as a page or an error: none of its lines may be held against the account.
+    """
+    held: list[RawLine] = []
+    reason = ""
+    for line in lines:
+        held.append(line)
+        try:
+            read_game(line)
+        except GarbledError as error:
+            reason = reason or str(error)
+            if len(held) == _HELD_LINES:
+                break
+        else:
+            yield from held
+            yield from lines
+            return
+    if held:
+        detail = f"status 200 without a line that names a game; the first: {reason}"
+        raise RequestEnded(FetchOutcome.UNAVAILABLE, detail.replace("\x00", "")[:500])

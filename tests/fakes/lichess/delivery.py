@@ -27,11 +27,13 @@ class Answer:
     media_type: str | None
     steps: Iterable[Step]
     games_per_second: float | None = None
+    content_coding: str | None = None
 
     @property
     def start(self) -> Message:
         """The ASGI message that begins it."""
-        headers = [] if self.media_type is None else [(b"content-type", self.media_type.encode())]
+        said = {b"content-type": self.media_type, b"content-encoding": self.content_coding}
+        headers = [(name, value.encode()) for name, value in said.items() if value is not None]
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
 

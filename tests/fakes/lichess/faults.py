@@ -16,6 +16,8 @@ class FaultKind(StrEnum):
     )
     HTML = "html"  # status 200, a page for people
     JSON_ERROR = "json_error"  # status 200, an error object
+    MISLABELLED = "mislabelled"  # status 200, a page for people that is said to be NDJSON
+    GZIP = "gzip"  # the rest compressed, though nobody asked for that
     CUT = "cut"  # close the connection between two lines
     HALF_LINE = "half_line"  # send half of the next line, then close
     RESET = "reset"  # send half of the next line, then drop the connection without a goodbye

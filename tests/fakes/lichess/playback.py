@@ -1,5 +1,6 @@
 """Which bytes, silences and hang-ups make up an answer with a fault in it?"""
 
+import gzip
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -62,8 +63,12 @@ def _spoiled_rest(remaining: Iterator[bytes], fault: Fault) -> Iterator[Step]:
             line = next(remaining, GARBAGE_LINE)
             yield Send(line[: len(line) // 2])
             yield HangUp(reset=fault.kind is FaultKind.RESET)
-        case FaultKind.HTML | FaultKind.JSON_ERROR:
-            yield Send(HTML_PAGE if fault.kind is FaultKind.HTML else JSON_ERROR)
+        case FaultKind.HTML | FaultKind.MISLABELLED:
+            yield Send(HTML_PAGE)
+        case FaultKind.JSON_ERROR:
+            yield Send(JSON_ERROR)
+        case FaultKind.GZIP:
+            yield Send(gzip.compress(b"".join(remaining), mtime=0))
         case FaultKind.STALL:
             yield Stall(fault.seconds)
             yield from _games(remaining)

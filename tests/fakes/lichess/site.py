@@ -158,7 +158,8 @@ class Site:
         media_type = NDJSON if as_json else PGN
         if fault is not None and fault.kind in (FaultKind.HTML, FaultKind.JSON_ERROR):
             media_type = HTML if fault.kind is FaultKind.HTML else JSON
-        return Answer(200, media_type, play(lines, fault), self._games_per_second(record, viewer))
+        coding = "gzip" if fault is not None and fault.kind is FaultKind.GZIP else None
+        return Answer(200, media_type, play(lines, fault), self._games_per_second(record, viewer), coding)
 
     def _lines(
         self, ids: list[str], switches: FieldSwitches, viewer: str | None, *, as_json: bool

@@ -195,6 +195,33 @@ def test_a_page_or_an_error_object_with_status_200_is_no_answer(media_type: str 
     assert "instead of NDJSON" in detail
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Encoding": "gzip"},
+        {"Content-Encoding": "br"},
+        {"Content-Encoding": "identity, zstd"},
+        {"Content-Encoding": "x-unheard-of"},
+        {"Content-Type": "application/x-ndjson; charset=utf-16"},
+    ],
+)
+def test_bytes_that_mean_something_else_are_no_lines(headers: dict[str, str]) -> None:
+    response = ndjson(b"\x1f\x8b\x08\x00\n")
+    response.headers.update(headers)
+    outcome, detail = outcome_of(answer(response))
+    assert outcome is FetchOutcome.UNAVAILABLE
+    assert detail.startswith("status 200 in ")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Encoding": "identity"}, {"Content-Type": "Application/X-NDJSON; charset=UTF-8"}]
+)
+def test_what_goes_without_saying_may_be_said(headers: dict[str, str]) -> None:
+    response = ndjson(b"{}\n")
+    response.headers.update(headers)
+    assert ask(answer(response)) == [b"{}"]
+
+
 @pytest.mark.parametrize("error", [httpx.ConnectTimeout, httpx.ConnectError, httpx.ReadTimeout])
 def test_no_answer_is_unavailable(error: type[httpx.TransportError]) -> None:
     def handler(_: httpx.Request) -> httpx.Response:

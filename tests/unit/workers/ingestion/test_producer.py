@@ -294,6 +294,34 @@ def test_a_garbled_line_that_was_refused_is_passed(world: World) -> None:
     assert world.report == FetchReport(outcome=FetchOutcome.COMPLETE, lines=3)
 
 
+@pytest.mark.parametrize("count", [1, 16])
+@pytest.mark.parametrize("page", [b"<html>\n", b'{"error":"Something went wrong"}\n', b"\x1f\x8b\x08\x00\n"])
+def test_an_answer_without_a_game_holds_no_line_against_the_account(
+    world: World, page: bytes, count: int
+) -> None:
+    world.api.verdict = GarbledVerdict.REFUSED
+    # Nothing that comes after so many lines of something else makes it an answer of Lichess.
+    world.fetch(page * count, *([lines(1)] if count == 16 else []))
+    assert world.api.garbled == []
+    assert world.dispatched == []
+    assert world.report.outcome is FetchOutcome.UNAVAILABLE
+    assert "without a line that names a game" in (world.report.detail or "")
+
+
+def test_garbled_lines_before_the_first_game_are_judged_once_it_has_come(world: World) -> None:
+    world.api.verdict = GarbledVerdict.REFUSED
+    world.fetch(b"garbage\n" * 15, lines(1), b"garbage\n")
+    assert [line.line for line in world.api.garbled] == [*range(1, 16), 17]
+    assert world.api.seen == [(16, "game0001")]
+    assert world.report == FetchReport(outcome=FetchOutcome.COMPLETE, lines=17)
+
+
+def test_a_cut_before_the_first_game_is_a_cut(world: World) -> None:
+    world.fetch(b"garbage\n", httpx.ReadError("gone"))
+    assert world.api.garbled == []
+    assert world.report.outcome is FetchOutcome.CUT
+
+
 def test_the_lines_before_a_garbled_one_are_entered_before_it_is_judged(world: World) -> None:
     world.api.faults["garbled"] = [ApiUnavailable("gone")]
     with pytest.raises(ApiUnavailable):
