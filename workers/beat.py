@@ -36,6 +36,24 @@ class Scheduler(PersistentScheduler):
         self._manager.stopping()
         super().close()
 
+    def _open_schedule(self) -> Any:
+        celery: Any = super()  # whose stubs lack these methods
+        store = celery._open_schedule()  # noqa: SLF001
+        try:
+            # All of it: Celery fails for good on what can't be unpickled, as classes that an upgrade removed.
+            dict(store)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _destroy_open_corrupted_schedule(self, exc: Exception) -> Any:
+        # The file says when each task was last sent, no more: without it, each is sent after its interval.
+        celery: Any = super()
+        _LOG.warning("schedule_unreadable", error=f"{type(exc).__name__}: {exc}")
+        celery._remove_db()  # noqa: SLF001  what this method of Celery's does, which logs a traceback
+        return self._open_schedule()
+
     def _heed_clock(self) -> None:
         # Celery counts from the last run by the calendar: where that was put back, even before this
         # process began, it would wait until the old time comes again.
