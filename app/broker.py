@@ -1,5 +1,7 @@
 """How does the API hint to the workers that there is something to do?"""
 
+from typing import Any
+
 import structlog
 from celery import Celery
 from fastapi import Request
@@ -12,6 +14,7 @@ from app.settings import Settings
 
 _LOG = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 2
+_PROBE_KEY = "scoresheet:probe"
 # Kombu wraps only some of the ways in which Redis can be away, frozen or full.
 _AWAY = (OperationalError, RedisError, OSError)
 
@@ -40,8 +43,13 @@ class Broker:
             _LOG.warning("hint_not_sent", task=task.value, error=str(error))
 
     async def is_up(self) -> bool:
-        """Tell whether the broker answers."""
-        return await run_in_threadpool(self._ping)
+        """Tell whether the broker takes messages; one that does not is logged with what it says."""
+        try:
+            await run_in_threadpool(self._probe)
+        except _AWAY as error:
+            _LOG.warning("broker_takes_no_messages", error=str(error))
+            return False
+        return True
 
     def close(self) -> None:
         """Close all connections."""
@@ -60,13 +68,14 @@ class Broker:
                 ignore_result=True,
             )
 
-    def _ping(self) -> bool:
+    def _probe(self) -> None:
         with self._celery.connection_for_write() as connection:
-            try:
-                connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
-            except _AWAY:
-                return False
-            return True
+            connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
+            channel: Any = connection.channel()
+            with channel:
+                # Redis answers a PING too where it is full, a replica, or can't save to its disk. Asked to
+                # put nothing into a key that is not there, it checks whether it may write, and writes none.
+                channel.client.setrange(_PROBE_KEY, 0, "")
 
 
 async def broker_of(request: Request) -> Broker:

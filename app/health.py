@@ -35,7 +35,10 @@ class Readiness(BaseModel):
 
     database: Check
     schema_: Check = Field(serialization_alias="schema", description="outdated: run `scoresheet migrate`.")
-    broker: Check = Field(description="down delays work, and hinders no request.")
+    broker: Check = Field(
+        description="down: it does not answer, or takes no messages (full, a read-only replica, a disk that"
+        " fails). That delays work, and hinders no request."
+    )
 
 
 @dataclass(frozen=True)

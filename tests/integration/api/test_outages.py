@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import httpx
 import psycopg
@@ -149,6 +150,31 @@ def test_a_redis_that_takes_no_messages_hinders_no_request(
         assert "Traceback" not in "".join(said)
     finally:
         mend()
+
+
+@pytest.mark.parametrize(
+    ("fault", "mend"),
+    [
+        (("CONFIG SET", "maxmemory", "1"), ("CONFIG SET", "maxmemory", "256mb")),
+        (("CONFIG SET", "min-replicas-to-write", "1"), ("CONFIG SET", "min-replicas-to-write", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["full", "without its replicas", "a read-only replica"],
+)
+def test_a_redis_that_answers_and_refuses_to_write_is_not_ready(
+    api: Api, capsys: pytest.CaptureFixture[str], fault: tuple[str, ...], mend: tuple[str, ...]
+) -> None:
+    redis: Any
+    with api.backend.redis() as redis:
+        redis.execute_command(*fault)
+        try:
+            assert redis.ping()
+            assert _ready(api) == (503, {"database": "ok", "schema": "ok", "broker": "down"})
+        finally:
+            redis.execute_command(*mend)
+        assert "broker_takes_no_messages" in capsys.readouterr().out
+        assert _ready(api)[0] == 200
+        assert redis.dbsize() == 0  # asking has left nothing
 
 
 def _unlimit(api: Api) -> None:
