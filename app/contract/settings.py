@@ -2,7 +2,7 @@
 
 import re
 from typing import Annotated, Final
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
@@ -69,13 +69,30 @@ SETTING_NAMES: Final = frozenset(
 )
 
 
+_FILE: Final = "/[^%]+"
+# Those that Kombu and redis-py know, as regular expressions of the values that both read alike.
+_BROKER_OPTIONS: Final = {
+    "redis": {},
+    "rediss": {
+        "ssl_cert_reqs": "required|optional|none",
+        "ssl_ca_certs": _FILE,
+        "ssl_certfile": _FILE,
+        "ssl_keyfile": _FILE,
+        "ssl_check_hostname": "true|false",
+    },
+    "redis+socket": {"virtual_host": "/?[0-9]*"},
+}
+
+
 class RoleSettings(BaseSettings):
     """What every role reads, from SCORESHEET_* variables or credentials of that name."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
     broker_url: SecretStr
-    """Redis, where Celery's messages go: redis://, rediss:// or redis+socket://."""
+    """Redis, where Celery's messages go: redis://, rediss:// or redis+socket://. With rediss:// its
+    certificate is verified, unless the URL has `ssl_cert_reqs=none`; `ssl_ca_certs=/file` names one's own
+    authority."""
     log_format: LogFormat = LogFormat.AUTO
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
@@ -93,7 +110,31 @@ class RoleSettings(BaseSettings):
             database = parse_qs(parts.query).get("virtual_host", [""])[0]
         if parts.fragment or not re.fullmatch("/?[0-9]*", database):
             raise wrong("must name its database by number; in a password / is written %2F, ? %3F and # %23")
-        return value
+        if ";" in url:
+            raise wrong("must be one address: in a password ; is written %3B")
+        return SecretStr(_with_one_reading(url, parts))
+
+
+def _with_one_reading(url: str, parts: SplitResult) -> str:
+    """Return the URL of Redis such that Kombu and redis-py, which both read it, read the same.
+
+    Where one would not understand an option, or another than the other, it is wrong. Without `ssl_cert_reqs`
+    Kombu would verify no certificate, and redis-py would: it is said.
+    """
+    try:
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise wrong("must have its options as name=value, with & between") from None
+    allowed = _BROKER_OPTIONS[parts.scheme]
+    names = [name for name, _ in options]
+    if len(set(names)) < len(names) or not all(
+        name in allowed and re.fullmatch(allowed[name], option) for name, option in options
+    ):
+        known = f"no options but {', '.join(allowed)}" if allowed else "no options"
+        raise wrong(f"must have {known}, each once and with a value that Kombu and redis-py both know")
+    if parts.scheme != "rediss" or "ssl_cert_reqs" in names:
+        return url
+    return f"{url.rstrip('?')}{'&' if parts.query else '?'}ssl_cert_reqs=required"
 
 
 def split_url(url: str) -> SplitResult:

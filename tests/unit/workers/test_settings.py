@@ -63,6 +63,19 @@ def test_the_defaults_suit_every_role() -> None:
         ("BROKER_URL", "redis://:12#hush@h/0"),
         ("BROKER_URL", "redis+socket://"),
         ("BROKER_URL", "redis+socket:///run/redis?virtual_host=first"),
+        ("BROKER_URL", "redis://:hush;hush@h/0"),
+        ("BROKER_URL", "redis://h/0?db=1"),
+        ("BROKER_URL", "redis://h/0?socket_timeout=1"),
+        ("BROKER_URL", "redis://h/0?ssl_cert_reqs=required"),
+        ("BROKER_URL", "rediss://h/0?ssl_cert_reqs=CERT_REQUIRED"),
+        ("BROKER_URL", "rediss://h/0?ssl_cert_reqs="),
+        ("BROKER_URL", "rediss://h/0?ssl_cert_reqs=none&ssl_cert_reqs=required"),
+        ("BROKER_URL", "rediss://h/0?ssl_check_hostname=no"),
+        ("BROKER_URL", "rediss://h/0?ssl_ca_certs=authority.pem"),
+        ("BROKER_URL", "rediss://h/0?ssl_ca_certs=/a%2541.pem"),
+        ("BROKER_URL", "rediss://h/0?ssl_ca_path=/etc/ssl"),
+        ("BROKER_URL", "rediss://h/0?verify"),
+        ("BROKER_URL", "redis+socket:///run/redis.sock?db=1"),
         ("CONSUMER_CONCURRENCY", "0"),
         ("ANALYSIS_CONCURRENCY", "four"),
         ("ORCHESTRATOR_SECONDS", "60s"),
@@ -109,6 +122,7 @@ def test_a_value_that_makes_no_sense_is_named(environment: pytest.MonkeyPatch, n
         ("BROKER_URL", "redis://"),
         ("BROKER_URL", "redis://h"),
         ("BROKER_URL", "rediss://me:p@ss@h:6380/2?ssl_cert_reqs=required"),
+        ("BROKER_URL", "rediss://h?ssl_ca_certs=/a%20b.pem&ssl_check_hostname=false&ssl_cert_reqs=none"),
         ("BROKER_URL", "redis+socket:///run/redis.sock?virtual_host=1"),
         ("BROKER_URL", "redis+socket://me:pass@/run/redis.sock"),
         ("API_URL", "http://[::1]:8000"),
@@ -206,7 +220,8 @@ def test_an_address_with_a_password_may_come_as_a_credential(
     environment.setenv("CREDENTIALS_DIRECTORY", str(folder))
     assert load().broker_url.get_secret_value() == "redis://127.0.0.1/0"  # the environment goes first
     environment.setenv("SCORESHEET_BROKER_URL", "")
-    assert load().broker_url.get_secret_value() == "rediss://:hunter2@broker/0"
+    verified = "rediss://:hunter2@broker/0?ssl_cert_reqs=required"
+    assert load().broker_url.get_secret_value() == verified
     (folder / "scoresheet_broker_url").write_text("amqp://:hunter2@broker/0\n")
     assert "SCORESHEET_BROKER_URL" in complaint()
     assert "hunter2" not in complaint()
