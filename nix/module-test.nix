@@ -193,6 +193,16 @@ let
       lib.hasInfix "scoresheet poolman  scoresheet\n"
         (host { services.pgbouncer.user = "poolman"; }).services.postgresql.identMap;
 
+    "what `systemctl set-property` says goes before the module's limits" =
+      !plain.systemd.units ? "scoresheet-analysis.slice"
+      && lib.hasInfix "\nCPUQuota=300%\n" (files plain)."scoresheet-analysis.slice.d/10-limits.conf";
+    "a switch restarts the analysis workers when their limits change" =
+      let
+        worker = "scoresheet-analysis-consumer.service";
+      in
+      text (ours { analysis.cpuQuota = lib.mkForce "200%"; }) worker != text plain worker
+      && text (ours { analysis.memoryMax = "3G"; }) worker != text plain worker;
+
     "a time that systemd can't read is refused" =
       !accepts "backup.at" "every night" && !accepts "backup.at" [ ] && !accepts "backup.at" [ "3 am" ];
     "a backup may have several times" =

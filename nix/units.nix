@@ -10,6 +10,8 @@
   openssh,
   # Of templates. On NixOS each is a file of its own, by which a switch sees that it is gone.
   instances ? [ ],
+  # Texts of more drop-ins, by name.
+  dropIns ? { },
 }:
 given:
 let
@@ -57,7 +59,7 @@ let
     lib.genAttrs units (name: name)
     // lib.genAttrs instances template
     // lib.genAttrs (map (name: "${name}.d/10-sandbox.conf") services) (_: "sandbox.conf");
-  texts = lib.mapAttrs (_: source: fillUnit (read source)) sources;
+  texts = lib.mapAttrs (_: source: fillUnit (read source)) sources // dropIns;
 
   file =
     name: text:

@@ -59,6 +59,9 @@ let
   package = if cfg.plugins == null then cfg.package else cfg.package.passthru.withPlugins cfg.plugins;
   fillUnits = pkgs.callPackage ../units.nix {
     instances = map (name: "${name}.service") otherConsumers;
+    # systemd reads drop-ins in the order of their names: NixOS's own, overrides.conf, would come after what `systemctl
+    # set-property` writes, 50-CPUQuota.conf, and undo that with the next reload.
+    dropIns."scoresheet-analysis.slice.d/10-limits.conf" = analysisLimits;
   };
   units = fillUnits {
     bin = "${package}/bin";
@@ -87,6 +90,18 @@ let
   };
 
   memoryPercent = builtins.match "([0-9]+)%" cfg.analysis.memoryMax;
+  analysisLimits = ''
+    [Slice]
+    CPUQuota=${cfg.analysis.cpuQuota}
+    MemoryMax=${cfg.analysis.memoryMax}
+    # Where the kernel begins to slow it down: the file's four fifths of MemoryMax=, or none of its own.
+    MemoryHigh=${
+      if memoryPercent == null then
+        "infinity"
+      else
+        "${toString (lib.toInt (lib.head memoryPercent) * 4 / 5)}%"
+    }
+  '';
 
   settings = pkgs.writeText "scoresheet-environment" (
     lib.concatStrings (
@@ -143,6 +158,10 @@ let
       })
       more
     ]);
+  # systemd gives a slice that is running its new limits only when a unit in it starts, not with the reload of a switch.
+  analysisWorker = worker "analysis-consumer" {
+    restartTriggers = [ (builtins.hashString "sha256" analysisLimits) ];
+  };
 in
 {
   config = mkIf cfg.enable {
@@ -213,17 +232,6 @@ in
       packages = [ units ];
       targets.scoresheet.wantedBy = [ "multi-user.target" ];
 
-      slices.scoresheet-analysis.sliceConfig = {
-        CPUQuota = cfg.analysis.cpuQuota;
-        MemoryMax = cfg.analysis.memoryMax;
-        # Where the kernel begins to slow it down: the file's four fifths of MemoryMax=, or none of its own.
-        MemoryHigh =
-          if memoryPercent == null then
-            "infinity"
-          else
-            "${toString (lib.toInt (lib.head memoryPercent) * 4 / 5)}%";
-      };
-
       sockets.scoresheet-api = {
         enable = runs "api";
         wantedBy = optional (runs "api") "scoresheet.target";
@@ -287,9 +295,9 @@ in
         };
         scoresheet-consumer = worker "consumer" { };
         scoresheet-analysis-producer = worker "analysis-producer" { };
-        scoresheet-analysis-consumer = worker "analysis-consumer" { };
+        scoresheet-analysis-consumer = analysisWorker;
         "scoresheet-analysis-consumer@" = mkMerge [
-          (worker "analysis-consumer" { })
+          analysisWorker
           { wantedBy = lib.mkForce [ ]; }
         ];
         scoresheet-backup = mkMerge [
@@ -297,7 +305,7 @@ in
           (secret "migration_database_url" cfg.database.migrationUrlFile)
         ];
       }
-      // lib.genAttrs otherConsumers (_: worker "analysis-consumer" { });
+      // lib.genAttrs otherConsumers (_: analysisWorker);
     };
   };
 }

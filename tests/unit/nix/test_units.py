@@ -88,12 +88,12 @@ def test_the_memory_of_analysis_is_an_option_of_the_nix_module_as_a_whole() -> N
     """A limit that stayed behind in the file would hold where the option allows more."""
     limits = read_unit(SYSTEMD / "scoresheet-analysis.slice")
     (block,) = re.findall(
-        r"slices\.scoresheet-analysis\.sliceConfig = \{(.*?)\};\n",
+        r"analysisLimits = ''(.*?)'';\n",
         (CHECKOUT / "nix/module/services.nix").read_text(),
         re.DOTALL,
     )
     of_file = {key for _, key, _ in limits.settings if key.startswith("Memory")}
-    assert of_file == set(re.findall(r"^ *(Memory\w+) =", block, re.MULTILINE))
+    assert of_file == set(re.findall(r"^ *(Memory\w+)=", block, re.MULTILINE))
 
 
 @pytest.mark.parametrize("unit", services(), ids=_names(services()))
