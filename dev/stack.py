@@ -17,7 +17,7 @@ from dev.supervision import Ended, Supervisor
 
 __all__ = ["Stack"]
 
-_POLL_SECONDS: Final = 0.03
+_POLL_SECONDS: Final = 0.1
 _LAST_LINES: Final = 12
 
 

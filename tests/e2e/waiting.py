@@ -8,7 +8,9 @@ __all__ = ["LIMIT_SECONDS", "POLL_SECONDS", "wait_until"]
 
 T = TypeVar("T")
 
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.1
+_PAUSE_PER_LOOK: Final = 4
+"""On a busy machine a look at the API takes long, and takes from those that are waited for."""
 LIMIT_SECONDS: Final = 120.0
 """What recovery may take on a busy machine; a test that passes does not wait that long."""
 
@@ -24,8 +26,11 @@ def wait_until(
     Fails after the time with `what` was waited for and with what `explain` has to say.
     """
     deadline = time.monotonic() + timeout_seconds
+    looked = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"after {timeout_seconds:.0f} s in vain: {what}\n{explain()}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(max(POLL_SECONDS, _PAUSE_PER_LOOK * (now - looked)))
+        looked = time.monotonic()
     return value

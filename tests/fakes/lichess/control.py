@@ -11,7 +11,7 @@ import httpx
 from tests.fakes.lichess.faults import Fault
 from tests.fakes.lichess.journal import RecordedRequest, overlaps, penalty_violations
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.05
 
 
 class Control:
