@@ -73,6 +73,7 @@ def _readers(url: str) -> dict[str, bool]:
     return {"Kombu": kombu, "redis-py": redis_py}
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("options", "trusted"),
     [
