@@ -2,7 +2,14 @@
 given:
 let
   lib = builtins // {
-    genAttrs = names: f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) names);
+    genAttrs =
+      names: f:
+      builtins.listToAttrs (
+        map (name: {
+          inherit name;
+          value = f name;
+        }) names
+      );
     hasSuffix =
       suffix: text:
       let
