@@ -24,7 +24,7 @@ _HOST: Final = "127.0.0.1"
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make certificates that vouch for themselves: `here`, and `elsewhere` of another host."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is missing")
+        pytest.skip("needs openssl, which makes the certificates")
     folder = tmp_path_factory.mktemp("certificates")
     for name, host in (("here", f"IP:{_HOST}"), ("elsewhere", "DNS:redis.example")):
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
