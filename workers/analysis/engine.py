@@ -101,8 +101,8 @@ class EngineOptions:
     patience_seconds: float = 10.0
     """How long it may take for anything but the search itself: starting, clearing its hash."""
     slowest_nodes_per_second: float = 2_000.0
-    """A search slower than this counts as hung. Stockfish does 500,000 on a free core; under emulation
-    12,000; at a CPU quota of 5 % shared by four processes 6,000."""
+    """A search slower than this counts as hung. Stockfish does 500,000 on a free core; at a CPU quota of
+    5 % shared by four processes 6,000; in an emulator 12,000."""
 
     def deadline_seconds(self, nodes: int) -> float:
         """Return how long the search of one position may take."""
