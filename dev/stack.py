@@ -13,7 +13,7 @@ from typing import Final, Self
 from dev.errors import DevError
 from dev.program import Program, waves
 from dev.state import StateFolder
-from dev.supervision import Ended, Supervisor
+from dev.supervision import SUPERVISORD, Ended, Supervisor
 
 __all__ = ["Stack"]
 
@@ -34,12 +34,15 @@ class Stack:
         programs: Sequence[Program],
         report: Callable[[str], None] = print,
         progress: Callable[[str], None] = lambda _: None,
+        *,
+        supervisord: str = SUPERVISORD,
     ) -> None:
+        """Take the programs; `supervisord` is the module that runs as such."""
         self._state = state
         self._programs = {program.name: program for program in programs}
         self._report = report
         self._progress = progress
-        self._supervisor = Supervisor(state, programs, self._crashed)
+        self._supervisor = Supervisor(state, programs, self._crashed, supervisord)
 
     def __enter__(self) -> Self:
         """Start every program; all of them are ready on return."""

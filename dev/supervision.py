@@ -29,7 +29,7 @@ from dev.paths import CHECKOUT
 from dev.program import Program, Restart, waves
 from dev.state import StateFolder, run_folder
 
-__all__ = ["Ended", "Supervisor", "program_states"]
+__all__ = ["SUPERVISORD", "Ended", "Supervisor", "program_states"]
 
 # What our processes see of the environment of whoever starts the stack: nothing secret, nothing surprising.
 _PASSED_ON: Final = (
@@ -39,6 +39,7 @@ _PASSED_ON: Final = (
     "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy",
 )  # fmt: skip
 
+SUPERVISORD: Final = "supervisor.supervisord"
 _SOCKET: Final = "supervisor.sock"
 
 _STARTED: Final = re.compile(r"spawned: '(?P<name>[^']+)' with pid (?P<pid>\d+)")
@@ -90,10 +91,12 @@ class Supervisor:
         state: StateFolder,
         programs: Sequence[Program],
         on_crash: Callable[[Ended, bool], None],
+        module: str = SUPERVISORD,
     ) -> None:
         self._state = state
         self._programs = {program.name: program for program in programs}
         self._on_crash = on_crash
+        self._module = module
         self._lives = {program.name: _Life() for program in programs}
         self._lock = threading.Condition()
         """Guards the lives; notified of each end."""
@@ -117,7 +120,7 @@ class Supervisor:
         configuration.write_text(_configuration(self._state, list(self._programs.values()), self._socket))
         self._state.user.give(configuration)
         self._socket.unlink(missing_ok=True)
-        command = [*self._state.user.prefix, sys.executable, "-m", "supervisor.supervisord"]
+        command = [*self._state.user.prefix, sys.executable, "-m", self._module]
         self._process = subprocess.Popen(
             [*command, "--nodaemon", "--configuration", configuration],
             cwd=CHECKOUT,

@@ -180,7 +180,7 @@ class Bench:
         if pid in {0, old}:
             return False
         try:
-            return b"supervisord" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+            return not Path(f"/proc/{pid}/comm").read_text().startswith("python")
         except (FileNotFoundError, ProcessLookupError):
             return False
 

@@ -94,6 +94,7 @@ QUICK_SETTINGS: Final[Mapping[str, str]] = {
     }.items()
 }
 _LAST_LINES: Final = 6
+_SUPERVISORD: Final = "tests.e2e.forking_supervisor"
 _PUT_AT_ONCE: Final = 1_000
 
 
@@ -408,7 +409,7 @@ def running_system(
         left_out = {*_IN_TEMPLATE, *ROLES} - set(roles)
         wanted = [program for program in pipeline.programs if program.name not in left_out]
         with (
-            Stack(state, [*wanted, *extra(pipeline)], reports.append) as stack,
+            Stack(state, [*wanted, *extra(pipeline)], reports.append, supervisord=_SUPERVISORD) as stack,
             Control(f"http://127.0.0.1:{port}") as lichess,
             _client(pipeline, pipeline.owner_token_file) as owner,
             _client(pipeline, state.app / "worker-token") as worker,

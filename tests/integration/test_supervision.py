@@ -1,6 +1,7 @@
 """Does a stack stop in order, or at least stop, whatever supervisord does?"""
 
 import itertools
+import json
 import os
 import signal
 import socket
@@ -88,6 +89,22 @@ def test_a_program_that_is_stopping_already_is_waited_for(
     assert log.index("stopped: slow") < log.index("stopped: first")
     # supervisord was told to end by a call, once its programs had ended, not by a signal.
     assert "received SIGTERM" not in log
+
+
+def test_a_program_that_is_forked_finds_what_an_executed_one_finds(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tests.integration.how_started", "3")
+    program = Program("started", command, environment={"ONE": "1"}, oneshot=True)
+    found = []
+    for module in (supervision.SUPERVISORD, "tests.e2e.forking_supervisor"):
+        with (
+            open_state(tmp_path) as state,
+            pytest.raises(DevError, match="exit status 3"),
+            Stack(state, [program], lambda _: None, supervisord=module) as stack,
+        ):
+            raise AssertionError(f"{stack.names} started")
+        found.append(json.loads((state.logs / "started.log").read_text().splitlines()[-1]))
+    executed, forked = found
+    assert executed == forked
 
 
 def _allowing_once_waited_for(go_on: Path) -> Callable[..., object]:
