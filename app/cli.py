@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import settings as app_settings
 from app.access import repository as tokens
 from app.access.service import Scope, new_secret, put_token, revoke_token
-from app.db import migrate
+from app.db.revisions import head_revision
 from app.db.session import create_engine, create_sessions
 from app.errors import AppError
 from app.kit.environment import EX_CONFIG, ConfigurationError
@@ -113,11 +113,13 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.db import migrate  # noqa: PLC0415  Alembic, which no other command needs
+
     revision = migrate.migrate(settings)
-    if revision == migrate.head_revision():
+    if revision == head_revision():
         _LOG.info("schema_current", revision=revision)
     else:
-        _LOG.warning("schema_of_a_later_release", revision=revision, own=migrate.head_revision())
+        _LOG.warning("schema_of_a_later_release", revision=revision, own=head_revision())
     if arguments.worker_token is not None:
         # Here rather than by a command of its own: each start of the API waits for it.
         _put_token(settings, "worker", read_secret(arguments.worker_token), [Scope.WORKER])

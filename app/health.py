@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.broker import Broker
-from app.db.migrate import head_revision, is_current
+from app.db.revisions import head_revision, is_current
 
 router = APIRouter(tags=["health"])
 

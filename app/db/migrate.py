@@ -1,6 +1,5 @@
 """Is the schema what the models say, and how does it get there?"""
 
-import functools
 import time
 from pathlib import Path
 
@@ -9,10 +8,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from app.db import models
+from app.db.revisions import head_revision, is_current
 from app.kit.environment import ConfigurationError
 from app.settings import Settings
 
@@ -30,28 +29,6 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-@functools.cache
-def head_revision() -> str:
-    """Return the revision that this code needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("there are no migrations")
-    return head
-
-
-@functools.cache
-def _known_revisions() -> frozenset[str]:
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
-
-
-def is_current(revision: str) -> bool:
-    """Tell whether this code works with a schema: its own newest, or one that it has never heard of.
-
-    The latter is of a later release, before a rollback to this one: migrations work with the release before.
-    """
-    return revision == head_revision() or revision not in _known_revisions()
 
 
 def migrate(settings: Settings) -> str:

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.db.migrate import head_revision
+from app.db.revisions import head_revision
 from dev.paths import CHECKOUT
 from dev.postgres.cluster import MIGRATION_ROLE, PORT, ROLE, SUPERUSER
 from tests.integration.conftest import Api, Backend, wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.db.migrate import head_revision
+from app.db.revisions import head_revision
 from dev.paths import CHECKOUT
 from tests.fakes.systemd import NotifiedProcess
 from tests.integration.api.test_command_line import _empty_database, _environment, _free_port
