@@ -24,7 +24,11 @@ _UNIT = Path(__file__).parent / "unit"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer to be strict about what the machine lacks, and to be quick."""
     parser.addoption("--nothing-skipped", action="store_true", help="fail the tests that would be skipped")
-    parser.addoption("--quick", action="store_true", help="run the unit tests and those marked `smoke`")
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="run the unit tests but those marked `thorough`, and others marked `smoke`",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,7 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     quick: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
-        is_quick = _UNIT in item.path.parents or item.get_closest_marker("smoke")
+        slow = item.get_closest_marker("thorough")
+        is_quick = item.get_closest_marker("smoke") or (_UNIT in item.path.parents and not slow)
         (quick if is_quick else others).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = quick

@@ -74,11 +74,16 @@ def _readers(url: str) -> dict[str, bool]:
 
 
 @pytest.mark.smoke
+def test_a_certificate_that_is_named_is_trusted_by_both(server: tuple[str, str], certificates: Path) -> None:
+    name, url = server
+    answers = _readers(f"{url}?ssl_ca_certs={certificates / name}.pem")
+    assert answers == dict.fromkeys(answers, name == "here")
+
+
 @pytest.mark.parametrize(
     ("options", "trusted"),
     [
         ("", set()),
-        ("?ssl_ca_certs={own}", {"here"}),
         ("?ssl_ca_certs={own}&ssl_cert_reqs=required", {"here"}),
         ("?ssl_ca_certs={own}&ssl_check_hostname=false", {"here", "elsewhere"}),
         ("?ssl_cert_reqs=none", {"here", "elsewhere"}),

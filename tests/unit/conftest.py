@@ -14,7 +14,9 @@ ONE_PYTHON: Final = (
     "dev/test_skips.py",  # pytest of its own
     "fakes",  # serve the tests alone
     "nix",  # units, shell scripts and Nix files
+    "test_gate.py",  # a shell script
     "test_import_rules.py",
+    "test_timings.py",  # a tool that measures
     "workers/ingestion/test_replay.py",  # whole numbers
 )
 """Files and folders whose tests say the same on every Python. Whatever is not named runs on each:

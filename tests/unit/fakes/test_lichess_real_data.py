@@ -23,9 +23,12 @@ FILES = {
     "edge_cases.ndjson": 212,
 }
 
-pytestmark = pytest.mark.skipif(
-    not REAL_GAMES.is_dir(), reason=f"real games are not in the repository, and not at {REAL_GAMES}"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not REAL_GAMES.is_dir(), reason=f"real games are not in the repository, and not at {REAL_GAMES}"
+    ),
+    pytest.mark.thorough,
+]
 
 
 @pytest.mark.parametrize(("name", "count"), FILES.items())

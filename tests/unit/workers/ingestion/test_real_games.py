@@ -15,12 +15,12 @@ from workers.ingestion.lines import LineSplitter, load_json, read_game
 from workers.ingestion.parsing import parse
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "lichess"
-FILES = {
-    "whole_history_1341.ndjson.gz": 1_341,
-    "rapid_analysed_3000.ndjson.gz": 3_000,
-    "edge_cases.ndjson": 212,
-    "accuracy_example.json": 1,
-}
+FILES = [
+    pytest.param("whole_history_1341.ndjson.gz", 1_341, marks=pytest.mark.thorough),
+    pytest.param("rapid_analysed_3000.ndjson.gz", 3_000, marks=pytest.mark.thorough),
+    ("edge_cases.ndjson", 212),
+    ("accuracy_example.json", 1),
+]
 
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real games beside the checkout, in {REAL}")
 
@@ -37,7 +37,7 @@ def records(name: str) -> Iterator[GameRecord]:
         yield record
 
 
-@pytest.mark.parametrize(("name", "games"), FILES.items())
+@pytest.mark.parametrize(("name", "games"), FILES)
 def test_every_real_line_becomes_a_game_that_is_understood(name: str, games: int) -> None:
     flags: Counter[str] = Counter()
     count = 0
@@ -50,6 +50,7 @@ def test_every_real_line_becomes_a_game_that_is_understood(name: str, games: int
     assert set(flags) <= {"odd_initial_position"}
 
 
+@pytest.mark.thorough
 def test_the_keys_of_real_positions_equal_those_of_the_contract() -> None:
     positions = 0
     for record in records("edge_cases.ndjson"):
