@@ -26,6 +26,8 @@ __all__ = ["BUNDLED", "fake_lichess", "main"]
 BUNDLED: Final = CHECKOUT / "tests/fakes/lichess/games/selfplay.ndjson"
 _STATE: Final = STATE / "demo"
 _NODES: Final = 10_000
+_HASH_MB: Final = "2"
+"""Room for some 200,000 nodes; each search clears it, for which 16 MB take longer than a few nodes."""
 _API_PORT: Final = 8000
 _GAMES_A_SECOND: Final = 60
 """Lichess's fastest stream."""
@@ -102,6 +104,7 @@ def _stack(folder: Path, games: Path, nodes: int, port: int) -> Iterator[tuple[S
             settings={
                 "SCORESHEET_LICHESS_URL": f"http://127.0.0.1:{lichess_port}",
                 "SCORESHEET_NODES": str(nodes),
+                "SCORESHEET_ENGINE_HASH_MB": _HASH_MB,
                 "SCORESHEET_ORCHESTRATOR_SECONDS": "5",
                 "SCORESHEET_ANALYSIS_SCHEDULE_SECONDS": "1",
             },
