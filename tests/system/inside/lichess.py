@@ -107,7 +107,12 @@ class Lichess:
         return summary is not None and summary["analyses"]["pending"] + summary["analyses"]["running"] == 0
 
     def check(self) -> None:
-        """Fail unless the games of all players are stored, once each, and Lichess was asked politely."""
+        """Fail unless the games of all players are stored, once each, and Lichess was asked politely.
+
+        A check that needs no more of a player leaves its stream to go on, or to be cut by the next fault.
+        """
+        for player in self.players:
+            self.wait_whole(player)
         expected = sorted(game["id"] for games in self.players.values() for game in games)
         stored = sorted(sql("SELECT source_id FROM games"))
         lost, unexpected = set(expected) - set(stored), set(stored) - set(expected)
