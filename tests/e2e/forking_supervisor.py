@@ -36,8 +36,11 @@ _PYTHON: Final = Path(sys.executable)
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _NAME_BYTES: Final = 15
-_HANDLERS: Final = {number: signal.getsignal(number) for number in signal.valid_signals()}
-"""Python's own, or those of whoever measures coverage: supervisord has not set its yet."""
+_HANDLERS: Final = {
+    number: handler if callable(handler := signal.getsignal(number)) else signal.SIG_DFL
+    for number in signal.valid_signals()
+} | {signal.SIGINT: signal.default_int_handler}
+"""As a new process has them, and those of whoever measures coverage: supervisord has not set its own yet."""
 
 
 class _ForkingOptions(ServerOptions):  # type: ignore[misc]  # supervisor has no types
@@ -61,7 +64,7 @@ def _become(command: list[str], environment: Mapping[str, str], death_signal: si
     prctl(_PR_SET_PDEATHSIG, int(death_signal))
     prctl(_PR_SET_NAME, Path(command[0]).name.encode()[:_NAME_BYTES])
     for number, handler in _HANDLERS.items():
-        if signal.getsignal(number) != handler:
+        if callable(signal.getsignal(number)):  # which no executed program inherits
             signal.signal(number, handler)
     os.environ.clear()
     os.environ.update(environment)
