@@ -50,10 +50,15 @@ def position_key(board: chess.Board) -> int:
     It covers placement, side to move, castling rights and a capturable en passant square, and
     neither the halfmove clock nor repetitions.
     """
-    key = chess.polyglot.zobrist_hash(board)
-    if board.chess960:
-        key ^= _CHESS960 ^ (_inner_rooks_with_rights(board) * _INNER_ROOK) % 2**64
+    key = chess.polyglot.zobrist_hash(board) ^ chess960_mark(board)
     return key - 2**64 if key >= 2**63 else key
+
+
+def chess960_mark(board: chess.Board) -> int:
+    """Return what sets the key of a position in Chess960 apart from Polyglot's; 0 in ordinary chess."""
+    if not board.chess960:
+        return 0
+    return _CHESS960 ^ (_inner_rooks_with_rights(board) * _INNER_ROOK) % 2**64
 
 
 def _inner_rooks_with_rights(board: chess.Board) -> chess.Bitboard:

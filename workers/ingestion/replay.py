@@ -8,7 +8,7 @@ import chess
 import chess.polyglot
 import chess.variant
 
-from app.contract.positions import position_key
+from app.contract.positions import chess960_mark, position_key
 
 _CHESS960: Final = "chess960"
 _FROM_POSITION: Final = "fromPosition"
@@ -76,7 +76,7 @@ class PositionKeys:
         self._board = board
         self._pieces = _pieces(board)
         self._rights = (board.castling_rights, board.kings)
-        self._castling = _HASHER.hash_castling(board)
+        self._castling = _HASHER.hash_castling(board) ^ chess960_mark(board)
         self._passing = _HASHER.hash_ep_square(board) ^ _HASHER.hash_turn(board)
         self._key = position_key(board) % 2**64
         self.found = [_signed(self._key)]
@@ -91,9 +91,10 @@ class PositionKeys:
             for square in chess.scan_forward(before ^ after) if before != after else ():
                 change ^= randoms[square]
         self._pieces = pieces
-        if (board.castling_rights, board.kings) != self._rights:
+        # In Chess960 rooks that pass each other change what a right to castle is about.
+        if board.chess960 or (board.castling_rights, board.kings) != self._rights:
             self._rights = (board.castling_rights, board.kings)
-            castling = _HASHER.hash_castling(board)
+            castling = _HASHER.hash_castling(board) ^ chess960_mark(board)
             change ^= castling ^ self._castling
             self._castling = castling
         passing = _HASHER.hash_ep_square(board) ^ _HASHER.hash_turn(board)

@@ -113,6 +113,17 @@ def test_each_key_equals_that_of_the_whole_position(board: chess.Board) -> None:
         assert keys.found == expected
 
 
+def test_each_key_in_chess960_tells_which_of_two_rooks_may_castle() -> None:
+    board = chess.Board("4k3/8/8/8/8/8/8/1R1K3R w B - 0 1", chess960=True)
+    keys = PositionKeys(board)
+    expected = [position_key(board)]
+    for uci in ("h1h2", "e8e7", "h2a2", "e7e8", "a2a1", "e8e7", "a1a2", "e7e8", "d1d2"):
+        board.push_uci(uci)
+        keys.add()
+        expected.append(position_key(board))
+    assert keys.found == expected
+
+
 def test_an_en_passant_square_counts_only_where_a_pawn_can_capture() -> None:
     idle = replay("standard", None, ["e4"])
     direct = replay("fromPosition", "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1", [])
