@@ -22,8 +22,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from app.contract.games import ANALYSABLE_VARIANTS, Color
+from app.contract.games import Color
 from app.contract.positions import Score
+from app.contract.rules import ANALYSABLE_VARIANTS
 from plugins.lichess import (
     INITIAL,
     Judgement,

@@ -14,9 +14,9 @@ from typing import Any, Final
 import chess
 import chess.engine
 
+from app.contract.rules import initial_board
 from dev.binaries import find_binaries
 from dev.paths import CHECKOUT
-from plugins.api import initial_board
 
 GAMES: Final = CHECKOUT / "tests/fakes/lichess/games/selfplay.ndjson"
 SAMPLES: Final = CHECKOUT / "plugins/testkit/samples.json"

@@ -42,6 +42,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.contract.games import Clock, Color, LichessEvaluation
 from app.contract.positions import Score, exact_score
+from app.contract.rules import initial_board
 
 __all__ = [
     "API_VERSION",
@@ -72,14 +73,6 @@ MAX_RESULTS_BYTES = 6_000_000
 """Longest results of all plugins in one pass over a game: with errors and provenance they fit one request."""
 MAX_LINES = 5
 """Most lines that a plugin can ask for at a position."""
-
-
-def initial_board(variant: str, initial_fen: str | None) -> chess.Board:
-    """Return the position before the first move; raises ValueError where the FEN can't be read.
-
-    A FEN that can be read may still be absurd: whoever hands the board to an engine checks it.
-    """
-    return chess.Board(initial_fen or chess.STARTING_FEN, chess960=variant == "chess960")
 
 
 def side_to_move(board: chess.Board) -> Color:
@@ -173,7 +166,8 @@ class AnalysedGame:
 
     id: str
     variant: str
-    """"standard", "chess960" or "fromPosition": engines play no other."""
+    """"standard", "chess960" or "fromPosition": engines play no other. The last is played on a Chess960 board
+    where ordinary chess can't express its rights to castle (`app.contract.rules`)."""
     initial_fen: str | None
     """None for the usual starting position."""
     status: str
@@ -181,7 +175,7 @@ class AnalysedGame:
     winner: Color | None
     """None in draws and where nobody won."""
     uci: tuple[str, ...]
-    """The moves: entry i is ply i + 1. In Chess960 castling is written king takes rook."""
+    """The moves: entry i is ply i + 1. On a Chess960 board castling is written king takes rook."""
     clocks_cs: tuple[int, ...] | None = None
     """Centiseconds left on the mover's clock after each ply; may be shorter or longer than the moves."""
     lichess_evaluations: tuple[LichessEvaluation, ...] | None = None

@@ -31,14 +31,7 @@ class GameResult(StrEnum):
 
 
 # Values of Lichess (lichess-org/api @ f59dc80). A game whose value is not among them is stored with
-# the value as it came and a flag: new ones appear without notice.
-KNOWN_VARIANTS = frozenset(
-    {
-        *("standard", "chess960", "fromPosition"),
-        *("crazyhouse", "antichess", "atomic", "horde", "kingOfTheHill", "racingKings", "threeCheck"),
-    }
-)
-ANALYSABLE_VARIANTS = frozenset({"standard", "chess960", "fromPosition"})
+# the value as it came and a flag: new ones appear without notice. Variants are in rules.py.
 KNOWN_SPEEDS = frozenset({"ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"})
 UNFINISHED_STATUSES = frozenset({"created", "started"})
 DRAW_STATUSES = frozenset(

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import AnalysisState
-from app.contract.games import ANALYSABLE_VARIANTS, DRAW_STATUSES, Color, GameResult
+from app.contract.games import DRAW_STATUSES, Color, GameResult
+from app.contract.rules import ANALYSABLE_VARIANTS
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 
 

@@ -10,6 +10,7 @@ from app.contract.analyses import BudgetMode
 from app.contract.borrowing import Searched, best_line, lenders
 from app.contract.games import LichessEvaluation
 from app.contract.positions import EngineIdentity, EvaluationSource, Score, exact_score
+from app.contract.rules import initial_board
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 from app.errors import NotFound
 from app.games import repository, views
@@ -152,8 +153,7 @@ def _borrowed(worth: list[_Worth | None], uci: list[str]) -> list[_Worth | None]
 
 def _boards(game: Game, uci: list[str]) -> Iterator[chess.Board]:
     """Yield the position of every ply from 0; each is good until the next is asked for."""
-    chess960 = game.variant == "chess960"
-    board = chess.Board(game.initial_fen or chess.STARTING_FEN, chess960=chess960)
+    board = initial_board(game.variant, game.initial_fen)
     yield board
     for move in uci:
         board.push(chess.Move.from_uci(move))

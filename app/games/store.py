@@ -10,7 +10,8 @@ from sqlalchemy import CTE, Column, Text, bindparam, case, cast, func, literal_c
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from app.contract.games import ANALYSABLE_VARIANTS, GameRecord
+from app.contract.games import GameRecord
+from app.contract.rules import ANALYSABLE_VARIANTS
 from app.db.base import Base
 from app.games.revisits import next_revisit
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import AnalysisState
 from app.contract.games import Color, GameResult
+from app.contract.rules import initial_board
 from app.games.views import LICHESS_URL
 from app.players import service as players
 from app.stats import repository
@@ -111,7 +112,7 @@ def _swing(game: Any, uci: list[str] | None, result: dict[str, Any]) -> SwingVie
         return None
     if uci is None or swing.ply > len(uci):
         return None
-    board = chess.Board(game.initial_fen or chess.STARTING_FEN, chess960=game.variant == "chess960")
+    board = initial_board(game.variant, game.initial_fen)
     for move in uci[: swing.ply - 1]:
         board.push(chess.Move.from_uci(move))
     fen = board.fen()

@@ -24,11 +24,10 @@ import chess
 import structlog
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
-from app.contract.games import ANALYSABLE_VARIANTS
 from app.contract.positions import EngineIdentity, Evaluation
+from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
 from dev.binaries import find_binaries
 from plugins.accuracy import Accuracy
-from plugins.api import initial_board
 from plugins.largest_swing import LargestSwing
 from tests.bench.bare_engine import BareEngine
 from workers.analysis.budget import Budget

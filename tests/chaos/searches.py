@@ -8,8 +8,7 @@ stockfish.hold(place(game, 7))                  # who comes there waits until th
 
 from collections.abc import Collection
 
-import chess
-
+from app.contract.rules import initial_board
 from dev.binaries import find_binaries
 from tests.chaos.analyses import Bench
 from tests.e2e.histories import Game
@@ -27,7 +26,7 @@ def scripted(bench: Bench, name: str) -> ScriptedStockfish:
 
 def place(game: Game, ply: int) -> str:
     """Return where the men stand after so many plies, as a FEN says it."""
-    board = chess.Board(game.get("initialFen", chess.STARTING_FEN))
+    board = initial_board(game["variant"], game.get("initialFen"))
     for san in game["moves"].split()[:ply]:
         board.push_san(san)
     return board.board_fen()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.contract.games import ANALYSABLE_VARIANTS
+from app.contract.rules import ANALYSABLE_VARIANTS
 from dev.binaries import find_binaries
 from tests.chaos.analyses import BEAT, CONSUMER, PRODUCER, Bench, analysis_system
 from tests.e2e.histories import bundled_games

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-import chess
 import pytest
 
-from app.contract.games import ANALYSABLE_VARIANTS
 from app.contract.names import QueueName
 from app.contract.positions import exact_score, position_key
+from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
 from tests.e2e.fixtures import system_on_fresh_state
 from tests.e2e.harness import ROLES, Player, System
 from tests.e2e.histories import BUNDLED_PLAYER, Game, bundled_games
@@ -105,9 +104,7 @@ def test_every_ply_has_its_evaluation_and_the_api_shows_it(analysed: Analysed) -
         if game["variant"] not in ANALYSABLE_VARIANTS or not sans:
             assert {move["score"] is None for move in shown["moves"]} <= {True}
             continue
-        board = chess.Board(
-            game.get("initialFen", chess.STARTING_FEN), chess960=game["variant"] == "chess960"
-        )
+        board = initial_board(game["variant"], game.get("initialFen"))
         scores = [shown["initial_score"], *(move["score"] for move in shown["moves"])]
         for ply, score in enumerate(scores):
             if ply:
@@ -209,9 +206,7 @@ def test_the_summary_is_what_the_rows_add_up_to(analysed: Analysed) -> None:
     assert [changes[swing["game"]] for swing in top] == sorted(changes.values(), reverse=True)[:3]
     for swing in top:
         game = games[swing["game"]]
-        board = chess.Board(
-            game.get("initialFen", chess.STARTING_FEN), chess960=game["variant"] == "chess960"
-        )
+        board = initial_board(game["variant"], game.get("initialFen"))
         for san in game["moves"].split()[: swing["ply"] - 1]:
             board.push_san(san)
         assert swing["fen"] == board.fen()

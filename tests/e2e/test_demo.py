@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from app.contract.rules import ANALYSABLE_VARIANTS
 from dev.paths import CHECKOUT
 from dev.pipeline import free_port
 from tests.e2e.fixtures import fresh_folder
@@ -16,8 +17,6 @@ from tests.e2e.harness import processes_of
 from tests.e2e.histories import bundled_games
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 
-# What Stockfish plays (python-chess's and Lichess's names of the variants).
-_ANALYSABLE = {"standard", "chess960", "fromPosition"}
 _FEW = 20
 """With many nodes, enough of the bundled games for some to be left when the first is analysed."""
 
@@ -93,7 +92,7 @@ def _assert_complete(demo: subprocess.CompletedProcess[str], games: list[dict[st
 
 
 def _analysable(games: list[dict[str, Any]]) -> int:
-    return sum(game["variant"] in _ANALYSABLE for game in games)
+    return sum(game["variant"] in ANALYSABLE_VARIANTS for game in games)
 
 
 def _analysed(folder: Path) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
-from app.contract.games import ANALYSABLE_VARIANTS, GameRecord
+from app.contract.games import GameRecord
 from app.contract.positions import Evaluation
+from app.contract.rules import ANALYSABLE_VARIANTS
 from dev.binaries import find_binaries
 from plugins.api import MAX_LINES, Wish
 from tests.e2e.histories import bundled_games

@@ -8,8 +8,8 @@ import chess
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
 from app.contract.borrowing import Searched, best_line, lenders
-from app.contract.games import ANALYSABLE_VARIANTS
 from app.contract.positions import MAX_LINE_PLIES, EngineIdentity, Evaluation, exact_score
+from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
 from plugins.api import (
     AnalysedGame,
     Division,
@@ -17,7 +17,6 @@ from plugins.api import (
     Line,
     PositionEvaluation,
     Wish,
-    initial_board,
     side_to_move,
 )
 from workers.analysis.budget import Budget, Found, deepen, scan_nodes, wish_nodes

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from app.contract.games import (
     KNOWN_SPEEDS,
     KNOWN_STATUSES,
-    KNOWN_VARIANTS,
     MAX_PLIES,
     Clock,
     Color,
@@ -25,6 +24,7 @@ from app.contract.games import (
     PlayerSide,
 )
 from app.contract.ingestion import Refusal
+from app.contract.rules import KNOWN_VARIANTS
 from workers.ingestion.fields import Fields, InvalidFieldError, moment
 from workers.ingestion.lines import is_plausible_moment
 from workers.ingestion.replay import IllegalMoveError, InvalidFenError, replay

@@ -1,44 +1,17 @@
 """Which moves, in UCI notation, and which positions does a game's SAN stand for?"""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import chess
 import chess.polyglot
-import chess.variant
 
 from app.contract.positions import chess960_mark, position_key
+from app.contract.rules import KNOWN_VARIANTS, initial_board
 
-_CHESS960: Final = "chess960"
-_FROM_POSITION: Final = "fromPosition"
-_BOARDS: Final[Mapping[str, type[chess.Board]]] = MappingProxyType(
-    {
-        "standard": chess.Board,
-        _CHESS960: chess.Board,
-        _FROM_POSITION: chess.Board,
-        "crazyhouse": chess.variant.CrazyhouseBoard,
-        "antichess": chess.variant.AntichessBoard,
-        "atomic": chess.variant.AtomicBoard,
-        "horde": chess.variant.HordeBoard,
-        "kingOfTheHill": chess.variant.KingOfTheHillBoard,
-        "racingKings": chess.variant.RacingKingsBoard,
-        "threeCheck": chess.variant.ThreeCheckBoard,
-    }
-)
-"""By Lichess's key of the variant."""
-_FEN_MAX: Final = 200
 _HASHER: Final = chess.polyglot.ZobristHasher(chess.polyglot.POLYGLOT_RANDOM_ARRAY)
 # Polyglot's random numbers of a square, by kind of piece in the order of _pieces.
 _PIECE_RANDOMS: Final = tuple(
     tuple(chess.polyglot.POLYGLOT_RANDOM_ARRAY[64 * kind : 64 * (kind + 1)]) for kind in range(12)
-)
-_HOPELESS: Final = (
-    chess.STATUS_NO_WHITE_KING
-    | chess.STATUS_NO_BLACK_KING
-    | chess.STATUS_TOO_MANY_KINGS
-    | chess.STATUS_EMPTY
-    | chess.STATUS_PAWNS_ON_BACKRANK
 )
 
 
@@ -58,7 +31,7 @@ class Replay(NamedTuple):
     """A game, replayed."""
 
     uci: list[str]
-    """One a ply; castling is king to its target square, in Chess960 king takes rook."""
+    """One a ply; castling is king to its target square, on a Chess960 board king takes rook."""
     position_keys: list[int]
     """The initial position's first."""
     odd_start: bool
@@ -122,9 +95,12 @@ def replay(variant: str, initial_fen: str | None, san: list[str]) -> Replay | No
 
     Raises InvalidFenError, IllegalMoveError.
     """
-    if variant not in _BOARDS:
+    if variant not in KNOWN_VARIANTS:
         return None
-    board = _initial_board(variant, initial_fen)
+    try:
+        board = initial_board(variant, initial_fen)
+    except ValueError as error:
+        raise InvalidFenError(str(error)[:300]) from error
     odd_start = initial_fen is not None and not board.is_valid()
     keys = PositionKeys(board)
     uci = []
@@ -139,22 +115,3 @@ def replay(variant: str, initial_fen: str | None, san: list[str]) -> Replay | No
         board.push(move)
         keys.add()
     return Replay(uci, keys.found, odd_start)
-
-
-def _initial_board(variant: str, fen: str | None) -> chess.Board:
-    board_type = _BOARDS[variant]
-    chess960 = variant == _CHESS960
-    if fen is None:
-        if variant in {_CHESS960, _FROM_POSITION}:
-            raise InvalidFenError(f"a {variant} game without its initial position")
-        return board_type(chess960=chess960)
-    if len(fen) > _FEN_MAX:
-        raise InvalidFenError(f"longer than {_FEN_MAX} characters")
-    try:
-        board = board_type(fen, chess960=chess960)
-    except ValueError as error:
-        raise InvalidFenError(str(error)[:300]) from error
-    status = board.status()
-    if status & _HOPELESS:
-        raise InvalidFenError(f"{fen!r}: {(status & _HOPELESS)!r}")
-    return board

@@ -12,8 +12,8 @@ from pathlib import Path
 import chess
 
 from app.contract.analyses import AnalysisClaim, BudgetMode
-from app.contract.games import ANALYSABLE_VARIANTS
 from app.contract.positions import EngineIdentity, Evaluation, FurtherLine, Score, exact_score, position_key
+from app.contract.rules import ANALYSABLE_VARIANTS
 from plugins.api import Wish
 from tests.bench.analysis.wishes import built_in, wishes_of
 from tests.bench.bare_engine import BareEngine

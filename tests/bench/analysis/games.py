@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import chess
 import chess.pgn
 
-from app.contract.games import ANALYSABLE_VARIANTS, Color
-from plugins.api import initial_board, side_to_move
+from app.contract.games import Color
+from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
+from plugins.api import side_to_move
 from workers.analysis.position import searchable
 
 SHORTEST_PLIES = 20

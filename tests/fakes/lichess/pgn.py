@@ -6,8 +6,8 @@ from typing import Any
 import chess
 import chess.engine
 import chess.pgn
-import chess.variant
 
+from app.contract.rules import initial_board
 from tests.fakes.lichess.query import FieldSwitches
 
 VARIANT_TAGS = {
@@ -35,17 +35,9 @@ _TERMINATION_TAGS = {
 }
 
 
-def starting_board(variant: str, initial_fen: str | None) -> chess.Board:
-    """Set a board up for a Lichess variant key; raises ValueError for an unknown one or a bad FEN."""
-    if variant in {"standard", "fromPosition", "chess960"}:
-        return chess.Board(initial_fen or chess.STARTING_FEN, chess960=variant == "chess960")
-    board_class = chess.variant.find_variant(VARIANT_TAGS.get(variant, variant))
-    return board_class(initial_fen) if initial_fen else board_class()
-
-
 def replay(game: dict[str, Any]) -> chess.Board:
     """Play a game's moves; raises ValueError when one is illegal."""
-    board = starting_board(game["variant"], game.get("initialFen"))
+    board = initial_board(game["variant"], game.get("initialFen"))
     for san in game.get("moves", "").split():
         board.push_san(san)
     return board

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from app.contract.games import DRAW_STATUSES
+from app.contract.rules import ANALYSABLE_VARIANTS
 from tests.integration.api.driver import FIRST_MS, Game, Ledger, make_game, record_of
 from tests.integration.conftest import Api
 
@@ -156,10 +157,9 @@ def test_dates_include_the_first_moment_and_exclude_the_last(filled: Api, bundle
 def test_the_state_of_the_analysis_can_be_asked_for(filled: Api, bundled: list[Game]) -> None:
     pending = _ids(_list(filled, analysis="pending"))
     unsupported = _ids(_list(filled, analysis="unsupported", player=PLAYER))
-    analysable = {"standard", "chess960", "fromPosition"}
     finished = [game for game in bundled if game["status"] not in {"created", "started"}]
-    assert set(pending) == {game["id"] for game in finished if game["variant"] in analysable}
-    assert set(unsupported) == {game["id"] for game in finished if game["variant"] not in analysable}
+    assert set(pending) == {game["id"] for game in finished if game["variant"] in ANALYSABLE_VARIANTS}
+    assert set(unsupported) == {game["id"] for game in finished if game["variant"] not in ANALYSABLE_VARIANTS}
     assert _list(filled, analysis="done") == []
 
 

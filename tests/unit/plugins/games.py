@@ -13,7 +13,8 @@ import pytest
 
 from app.contract.games import Clock, Color
 from app.contract.positions import Score
-from plugins.api import AnalysedGame, EarlierGames, PositionEvaluation, initial_board
+from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
+from plugins.api import AnalysedGame, EarlierGames, PositionEvaluation
 from plugins.lichess import INITIAL
 
 BLACK_STARTS = "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1"
@@ -86,7 +87,7 @@ def exported(path: Path) -> Iterator[dict[str, Any]]:
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         for line in [lines.read()] if path.suffix == ".json" else lines:
             entry = json.loads(line)
-            if entry.get("analysis") and entry["variant"] in {"standard", "chess960", "fromPosition"}:
+            if entry.get("analysis") and entry["variant"] in ANALYSABLE_VARIANTS:
                 yield entry
 
 

@@ -47,8 +47,10 @@ def test_the_mover_follows_the_initial_position() -> None:
 
 def test_moves_are_named_in_san() -> None:
     assert game("e2e4", "e7e5", "g1f3").san(3) == "Nf3"
-    chess960 = game("b1f1", variant="chess960", initial_fen="1k6/8/8/8/8/8/8/1K3R2 w F - 0 1")
-    assert chess960.san(1) == "O-O"
+    for variant in ("chess960", "fromPosition"):
+        unorthodox = game("b1f1", variant=variant, initial_fen="1k6/8/8/8/8/8/8/1K3R2 w F - 0 1")
+        assert unorthodox.san(1) == "O-O"
+        assert next(unorthodox.boards()).chess960
 
 
 def test_best_moves_are_known_only_where_each_position_with_a_choice_has_one() -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from app.contract.rules import ANALYSABLE_VARIANTS
 from plugins.api import AnalysedGame, Needs, Plugin, PluginOutput, Wish
 from plugins.testkit import assert_fit, check_plugin, load_samples, odd_games
 from plugins.testkit.template import write_package
@@ -53,7 +54,7 @@ def test_the_samples_are_of_every_kind() -> None:
     games = load_samples().values()
     assert {0, 1, 2} <= {game.plies for game in games}
     assert max(game.plies for game in games) > 200
-    assert {game.variant for game in games} == {"standard", "chess960", "fromPosition"}
+    assert {game.variant for game in games} == ANALYSABLE_VARIANTS
     assert {"mate", "stalemate", "resign", "outoftime", "noStart", "aborted"} <= {
         game.status for game in games
     }

@@ -8,7 +8,7 @@ from random import Random
 import chess
 import chess.engine
 
-from tests.fakes.lichess.pgn import starting_board
+from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
 from tests.fakes.lichess.selfplay.plan import Plan, Status
 
 NODES_PER_MOVE = 1500
@@ -25,7 +25,6 @@ MAX_ATTEMPTS = 200
 # python-chess only enforces deadlines where the limit has a time; no search of so few nodes comes near it.
 SEARCH_DEADLINE_SECONDS = 60.0
 
-STANDARD_RULES = frozenset({"standard", "chess960", "fromPosition"})
 CENTRE = (chess.D4, chess.E4, chess.D5, chess.E5)
 
 
@@ -49,7 +48,7 @@ def play_game(plan: Plan, rng: Random, engine: chess.engine.SimpleEngine) -> Pla
             for san in plan.script.split():
                 board.push_san(san)
             return Played(board, None)
-        if plan.variant in STANDARD_RULES:
+        if plan.variant in ANALYSABLE_VARIANTS:
             played = _engine_game(plan, board, rng, engine)
         else:
             played = _variant_game(plan, board, rng)
@@ -61,7 +60,7 @@ def play_game(plan: Plan, rng: Random, engine: chess.engine.SimpleEngine) -> Pla
 def _set_up(plan: Plan, rng: Random) -> chess.Board:
     if plan.variant == "chess960":
         return chess.Board.from_chess960_pos(rng.randrange(960))
-    return starting_board(plan.variant, plan.initial_fen)
+    return initial_board(plan.variant, plan.initial_fen)
 
 
 def _engine_game(

@@ -6,10 +6,11 @@ from typing import Any
 
 import chess
 
+from app.contract.rules import ANALYSABLE_VARIANTS
 from tests.fakes.lichess.selfplay.clocks import Timing
 from tests.fakes.lichess.selfplay.openings import division_of, opening_of
 from tests.fakes.lichess.selfplay.plan import Opponent, Plan, Source, Status
-from tests.fakes.lichess.selfplay.playing import STANDARD_RULES, Played
+from tests.fakes.lichess.selfplay.playing import Played
 
 PLAYER = "scoresheet-demo"
 PEOPLE = ("Demo-Rook", "demo-castle", "DemoTempo", "demo-gambit", "demo_zugzwang", "Demo-Fork", "demo-skewer")
@@ -155,5 +156,5 @@ def _sans(board: chess.Board) -> list[str]:
 
 
 def _division(plan: Plan, board: chess.Board) -> dict[str, Any]:
-    division = division_of(board) if plan.variant in STANDARD_RULES else {}
+    division = division_of(board) if plan.variant in ANALYSABLE_VARIANTS else {}
     return {"division": division} if division else {}

@@ -298,10 +298,19 @@ def test_a_variant_that_stockfish_does_not_play_is_refused() -> None:
         replay(claim(variant="atomic"))
 
 
-def test_chess960_castling_is_replayed() -> None:
+@pytest.mark.parametrize("variant", ["chess960", "fromPosition"])
+def test_chess960_castling_is_replayed_and_known_to_the_engine(variant: str) -> None:
     fen = "1k6/8/8/8/8/8/8/1K3R2 w F - 0 1"
-    boards = replay(claim(variant="chess960", initial_fen=fen, uci=["b1f1"]))
+    boards = replay(claim(variant=variant, initial_fen=fen, uci=["b1f1"]))
     assert boards[-1].king(chess.WHITE) == chess.G1
+    seen = searchable(boards[0])  # python-chess sets UCI_Chess960 by it
+    assert (seen.chess960, seen.fen()) == (True, "1k6/8/8/8/8/8/8/1K3R2 w K - 0 1")
+
+
+def test_a_set_up_game_with_ordinary_castling_is_ordinary_to_the_engine() -> None:
+    fen = "4k3/8/8/8/8/8/8/R3K2R w KQ - 0 1"
+    boards = replay(claim(variant="fromPosition", initial_fen=fen, uci=["e1g1"]))
+    assert not any(searchable(board).chess960 for board in boards)
 
 
 def test_a_finished_position_is_a_legal_start() -> None:
