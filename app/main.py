@@ -27,7 +27,7 @@ press *Authorize* and paste it. Then:
 
 1. `PUT /v1/players/{username}` tracks an account: its history is fetched, then every new game.
 2. `GET /v1/players/{username}` shows how far that is: `completeness.seen` is what Lichess showed,
-   `stored` what is here, `refused` what could not be stored (see `/refusals`).
+   `stored` what is here, `refused` what could not be read as a game (see `/refusals`).
 3. `GET /v1/games?player=…` lists games, `GET /v1/games/{id}` shows one with its moves, evaluations
    and the plugins' results.
 4. `GET /v1/players/{username}/summary` adds it all up.

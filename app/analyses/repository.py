@@ -323,10 +323,10 @@ async def put_results(
 
 async def page(
     session: AsyncSession, state: AnalysisState, after: tuple[datetime, int] | None, limit: int
-) -> Sequence[tuple[GameAnalysis, str]]:
-    """Return analyses in a state with their game's source id, the newest games first."""
+) -> Sequence[tuple[GameAnalysis, Game]]:
+    """Return analyses in a state with their games, the newest games first."""
     query = (
-        select(GameAnalysis, Game.source_id)
+        select(GameAnalysis, Game)
         .join(Game, Game.id == GameAnalysis.game_id)
         .where(GameAnalysis.state == state)
         .order_by(GameAnalysis.created_at.desc(), GameAnalysis.game_id.desc())

@@ -28,6 +28,7 @@ from app.contract.names import TaskName
 from app.contract.retries import RetryAnswer, RetryRequest
 from app.contract.wire import BigInt, GameId, UtcDatetime
 from app.dependencies import SessionDependency, SettingsDependency
+from app.games.views import problem
 from app.json_route import StrictJsonRoute
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
@@ -66,14 +67,13 @@ async def list_analyses(
     rows = await repository.page(session, state, key_of(_KEY, after), limit)
     items = [
         AnalysisItem(
-            game=source_id,
+            game=game.source_id,
             state=row.state,
             attempts=row.attempts,
-            error_code=row.error_code,
-            error=row.error,
+            **problem(game, row),
             analysed_at=row.analysed_at,
         )
-        for row, source_id in rows
+        for row, game in rows
     ]
     full = len(rows) == limit
     last = rows[-1][0] if full else None

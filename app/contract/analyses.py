@@ -25,7 +25,7 @@ class AnalysisState(StrEnum):
     FAILED = "failed"
     """Attempts are used up, or the fault is permanent; see its error. Can be retried."""
     UNSUPPORTED = "unsupported"
-    """A variant that Stockfish does not play."""
+    """A variant that Stockfish does not play, or a game that can't be replayed to its end."""
 
 
 class AnalysisPriority(StrEnum):

@@ -33,6 +33,9 @@ class GameResult(StrEnum):
 # Values of Lichess (lichess-org/api @ f59dc80). A game whose value is not among them is stored with
 # the value as it came and a flag: new ones appear without notice. Variants are in rules.py.
 KNOWN_SPEEDS = frozenset({"ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"})
+UNREPLAYABLE = "unreplayable"
+"""Begins the flag of a game that breaks the rules as Scoresheet knows them; behind a colon comes the ply up
+to which it was replayed, 0 where its initial position can't be read."""
 UNFINISHED_STATUSES = frozenset({"created", "started"})
 DRAW_STATUSES = frozenset(
     {"draw", "stalemate", "insufficientMaterialClaim", "timeout", "outoftime", "variantEnd", "cheat"}
@@ -107,10 +110,11 @@ class Moves(WireModel):
 
     san: list[Text] = Field(max_length=MAX_PLIES)
     uci: list[Text] | None = Field(max_length=MAX_PLIES)
-    """None where the variant is unknown and the moves could not be replayed; castling is king to
-    its target square, in Chess960 king takes rook."""
+    """As far as the moves could be replayed, which may be less far than `san` goes; None where the rules or
+    the initial position are not known. Castling is king to its target square, and on a Chess960 board
+    (app/contract/rules.py) king takes rook."""
     position_keys: list[BigInt] | None = Field(max_length=MAX_PLIES + 1)
-    """One more than plies: the initial position comes first. None as for `uci`."""
+    """One more than `uci`: the initial position comes first. None as that."""
     clocks_cs: list[Annotated[int, Field(ge=0, le=2**31 - 1)]] | None = Field(
         default=None, max_length=MAX_PLIES + 2
     )
@@ -118,11 +122,18 @@ class Moves(WireModel):
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "Moves":
-        if self.uci is not None and len(self.uci) != len(self.san):
-            raise ValueError("uci and san differ in length")
-        if self.position_keys is not None and len(self.position_keys) != len(self.san) + 1:
-            raise ValueError("position_keys must be one longer than san")
+        if self.uci is not None and len(self.uci) > len(self.san):
+            raise ValueError("uci is longer than san")
+        if (self.uci is None) != (self.position_keys is None):
+            raise ValueError("uci and position_keys go together")
+        if len(self.position_keys or []) != (0 if self.uci is None else len(self.uci) + 1):
+            raise ValueError("position_keys must be one longer than uci")
         return self
+
+    @property
+    def replayed(self) -> bool:
+        """Whether each move is known in UCI notation."""
+        return self.uci is not None and len(self.uci) == len(self.san)
 
 
 GameMoment = Annotated[UtcDatetime, Field(lt=datetime(9000, 1, 1, tzinfo=UTC))]
@@ -159,7 +170,8 @@ class GameRecord(WireModel):
     evaluations: list[LichessEvaluation] | None = Field(default=None, max_length=MAX_PLIES)
     """Lichess's own, one a ply from ply 1; may end before the game does."""
     flags: list[Text] = Field(default_factory=list, max_length=100)
-    """What was not understood: "unknown_variant", "unknown_status", "unknown_field:xyz", …; sorted."""
+    """What was not understood: "unknown_variant", "unknown_field:xyz", "unreplayable:12" (after ply 12), …;
+    sorted."""
     extra: dict[Text, Json] = Field(default_factory=dict, max_length=100)
     """Fields of the export that Scoresheet does not know yet, as they came."""
 

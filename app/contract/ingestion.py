@@ -142,7 +142,7 @@ class Refusal(WireModel):
     """Why a line could not be stored."""
 
     code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
-    """Stable and searchable: "illegal_move", "invalid_field", …"""
+    """Stable and searchable: "invalid_field", "not_accepted", "vanished", …"""
     detail: Text
     raw: LongText
 

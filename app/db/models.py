@@ -245,8 +245,10 @@ class GameMoves(Base):
     game_id: Mapped[int] = mapped_column(ForeignKey("games.id", ondelete="CASCADE"), primary_key=True)
     san: Mapped[list[str]] = mapped_column(ARRAY(Text))
     uci: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """As far as the moves could be replayed; NULL, as `position_keys`, where not even the initial position
+    could be set up."""
     position_keys: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
-    """Initial position first: one more than plies."""
+    """Initial position first: one more than `uci`."""
     clocks_cs: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     source_evaluations: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     """Lichess's own, as LichessEvaluation."""

@@ -39,20 +39,21 @@ async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
         middlegame_ply=game.middlegame_ply,
         endgame_ply=game.endgame_ply,
         moves=_moves(moves, worth[1:]),
-        details=None if analysis is None else await _analysis(session, analysis),
+        details=None if analysis is None else await _analysis(session, game, analysis),
         results=[await _result(session, row) for row in await repository.results(session, game.id)],
         extra=game.extra,
     )
 
 
 def _moves(moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]:
+    uci = moves.uci or []
     clocks = moves.clocks_cs or []
     lichess = moves.source_evaluations or []
     return [
         views.MoveView(
             ply=index + 1,
             san=san,
-            uci=None if moves.uci is None else moves.uci[index],
+            uci=uci[index] if index < len(uci) else None,
             clock_cs=clocks[index] if index < len(clocks) else None,
             score=None if after is None else after.score,
             nodes=None if after is None else after.nodes,
@@ -87,12 +88,11 @@ def _source(row: PluginResult) -> EvaluationSource | None:
     return EvaluationSource.LICHESS if row.budget_nodes is None else None
 
 
-async def _analysis(session: AsyncSession, analysis: GameAnalysis) -> views.AnalysisView:
+async def _analysis(session: AsyncSession, game: Game, analysis: GameAnalysis) -> views.AnalysisView:
     return views.AnalysisView(
         state=analysis.state,
         attempts=analysis.attempts,
-        error_code=analysis.error_code,
-        error=analysis.error,
+        **views.problem(game, analysis),
         engine=await _engine(session, analysis.engine_id),
         source=analysis.source,
         nodes=analysis.budget_nodes,
@@ -111,6 +111,8 @@ async def _worth(
     keys = moves.position_keys
     if keys is None or moves.uci is None or analysis is None or analysis.engine_id is None:
         return nothing
+    if len(keys) != len(nothing):
+        return nothing  # what can't be replayed to its end is not analysed
     budgets = analysis.position_nodes
     if budgets is None:  # analysed by a release that knew one budget
         budgets = [analysis.budget_nodes or 0] * len(keys)

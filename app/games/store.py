@@ -20,8 +20,8 @@ MOVES: Final = Base.metadata.tables["game_moves"]
 
 
 def is_analysable(record: GameRecord) -> bool:
-    """Tell whether Stockfish plays the variant and the moves could be replayed."""
-    return record.variant in ANALYSABLE_VARIANTS and record.moves.uci is not None
+    """Tell whether Stockfish plays the variant and all moves could be replayed."""
+    return record.variant in ANALYSABLE_VARIANTS and record.moves.replayed
 
 
 def rows(record: GameRecord, run_id: int, line: int) -> dict[str, str]:

@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.contract.analyses import AnalysisState, BudgetMode
-from app.contract.games import Clock, Color, LichessEvaluation, Opening, PlayerSide
+from app.contract.games import UNREPLAYABLE, Clock, Color, LichessEvaluation, Opening, PlayerSide
 from app.contract.positions import EngineIdentity, EvaluationSource, Score
-from app.db.models import Game
+from app.contract.rules import ANALYSABLE_VARIANTS
+from app.db.models import Game, GameAnalysis
 
 LICHESS_URL = "https://lichess.org"
 
@@ -33,7 +34,10 @@ class GameSummary(BaseModel):
     plies: int
     origin: str | None
     analysis: AnalysisState | None = Field(description="null while the game is unfinished.")
-    flags: list[str] = Field(description="What Scoresheet did not understand and kept as it came.")
+    flags: list[str] = Field(
+        description="What Scoresheet did not understand and kept as it came. `unreplayable:12`: the move"
+        " after ply 12 breaks the rules as Scoresheet knows them."
+    )
 
 
 class MoveView(BaseModel):
@@ -41,7 +45,10 @@ class MoveView(BaseModel):
 
     ply: int = Field(description="1 for White's first move.")
     san: str
-    uci: str | None
+    uci: str | None = Field(
+        description="null from the first move on that can't be replayed. Castling is the king's way, and in"
+        " Chess960, or from a position with its castling, king takes rook."
+    )
     clock_cs: int | None = Field(description="Centiseconds left on the mover's clock after the move.")
     score: Score | None = Field(description="After the move, by Scoresheet's engine, from White's view.")
     nodes: int | None = Field(description="Budget that the score rests on; 0 where it is exact.")
@@ -70,7 +77,10 @@ class AnalysisView(BaseModel):
 
     state: AnalysisState
     attempts: int
-    error_code: str | None
+    error_code: str | None = Field(
+        description="Why the last attempt failed or, of an unsupported game, why there is none:"
+        " unsupported_variant, unreplayable."
+    )
     error: str | None
     engine: EngineIdentity | None = Field(
         description="Whose scores the moves show: that searched the game last. Each result names its own."
@@ -98,6 +108,18 @@ class GameDetail(GameSummary):
     details: AnalysisView | None
     results: list[PluginResultView]
     extra: dict[str, Any] = Field(description="Fields of Lichess's export that Scoresheet does not know yet.")
+
+
+def problem(game: Game, analysis: GameAnalysis) -> dict[str, Any]:
+    """Return the fields that say what keeps a game from being analysed."""
+    code, error = analysis.error_code, analysis.error
+    if analysis.state is AnalysisState.UNSUPPORTED and game.variant not in ANALYSABLE_VARIANTS:
+        code, error = "unsupported_variant", f"Stockfish does not play {game.variant}"
+    elif analysis.state is AnalysisState.UNSUPPORTED:
+        reached = [flag.partition(":")[2] for flag in game.flags if flag.startswith(f"{UNREPLAYABLE}:")]
+        code = UNREPLAYABLE
+        error = f"what follows ply {' '.join(reached)} breaks the rules as Scoresheet knows them"
+    return {"error_code": code, "error": error}
 
 
 def summary(game: Game, analysis: AnalysisState | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from app.contract.games import (
     KNOWN_SPEEDS,
     KNOWN_STATUSES,
     MAX_PLIES,
+    UNREPLAYABLE,
     Clock,
     Color,
     GameRecord,
@@ -27,7 +28,7 @@ from app.contract.ingestion import Refusal
 from app.contract.rules import KNOWN_VARIANTS
 from workers.ingestion.fields import Fields, InvalidFieldError, moment
 from workers.ingestion.lines import is_plausible_moment
-from workers.ingestion.replay import IllegalMoveError, InvalidFenError, replay
+from workers.ingestion.replay import replay
 
 _RAW_MAX: Final = 65_536
 
@@ -85,10 +86,6 @@ def parse(game: Mapping[str, Any], payload: str) -> GameRecord | Refusal:
     """
     try:
         return _record(game, payload)
-    except InvalidFenError as error:
-        return refusal("invalid_fen", str(error), payload)
-    except IllegalMoveError as error:
-        return refusal("illegal_move", str(error), payload)
     except InvalidFieldError as error:
         return refusal("invalid_field", str(error), payload)
     except ValidationError as error:
@@ -222,12 +219,14 @@ def _moves(game: Mapping[str, Any], variant: str, fields: Fields) -> Moves:
     if len(san) > MAX_PLIES:
         raise InvalidFieldError("moves", f"{len(san)} plies are more than {MAX_PLIES}")
     replayed = replay(variant, fields.text(game, "initialFen"), san)
-    if replayed is not None and replayed.odd_start:
+    if replayed.odd_start:
         fields.flags.add("odd_initial_position")
+    if variant in KNOWN_VARIANTS and (replayed.uci is None or len(replayed.uci) < len(san)):
+        fields.flags.add(f"{UNREPLAYABLE}:{len(replayed.uci or [])}")
     return Moves(
         san=san,
-        uci=None if replayed is None else replayed.uci,
-        position_keys=None if replayed is None else replayed.position_keys,
+        uci=replayed.uci,
+        position_keys=replayed.position_keys,
         clocks_cs=_clocks(game, len(san), fields),
     )
 

@@ -6,7 +6,7 @@ import chess
 import chess.polyglot
 
 from app.contract.positions import chess960_mark, position_key
-from app.contract.rules import KNOWN_VARIANTS, initial_board
+from app.contract.rules import initial_board
 
 _HASHER: Final = chess.polyglot.ZobristHasher(chess.polyglot.POLYGLOT_RANDOM_ARRAY)
 # Polyglot's random numbers of a square, by kind of piece in the order of _pieces.
@@ -15,26 +15,15 @@ _PIECE_RANDOMS: Final = tuple(
 )
 
 
-class InvalidFenError(ValueError):
-    """No game of its variant can start from this position."""
-
-
-class IllegalMoveError(ValueError):
-    """A move is not legal where it was played."""
-
-    def __init__(self, ply: int, san: str) -> None:
-        super().__init__(f"ply {ply}: {san[:20]!r} is not legal")
-        self.ply = ply
-
-
 class Replay(NamedTuple):
-    """A game, replayed."""
+    """A game, replayed as far as its rules allow."""
 
-    uci: list[str]
-    """One a ply; castling is king to its target square, on a Chess960 board king takes rook."""
-    position_keys: list[int]
-    """The initial position's first."""
-    odd_start: bool
+    uci: list[str] | None
+    """One a ply up to the first move that is not legal; castling is king to its target square, on a Chess960
+    board king takes rook. None where the rules or the initial position are not known."""
+    position_keys: list[int] | None
+    """The initial position's first, so one more than `uci`; None as that."""
+    odd_start: bool = False
     """The initial position could not arise in a game, though one can be played from it."""
 
 
@@ -90,27 +79,25 @@ def _signed(key: int) -> int:
     return key - 2**64 if key >= 2**63 else key
 
 
-def replay(variant: str, initial_fen: str | None, san: list[str]) -> Replay | None:
-    """Replay a game; None for a variant whose rules are not known.
+def replay(variant: str, initial_fen: str | None, san: list[str]) -> Replay:
+    """Replay a game up to the first move that is not legal.
 
-    Raises InvalidFenError, IllegalMoveError.
+    Lichess has some with such a move: castling that it let through, atomic games that went on without a king.
     """
-    if variant not in KNOWN_VARIANTS:
-        return None
     try:
         board = initial_board(variant, initial_fen)
-    except ValueError as error:
-        raise InvalidFenError(str(error)[:300]) from error
+    except ValueError:
+        return Replay(None, None)
     odd_start = initial_fen is not None and not board.is_valid()
     keys = PositionKeys(board)
     uci = []
-    for ply, token in enumerate(san, start=1):
+    for token in san:
         try:
             move = board.parse_san(token)
-        except ValueError as error:
-            raise IllegalMoveError(ply, token) from error
+        except ValueError:
+            break
         if not move:  # python-chess reads "--" as a null move
-            raise IllegalMoveError(ply, token)
+            break
         uci.append(move.uci())  # in the board's own notation, Chess960 or not
         board.push(move)
         keys.add()

@@ -87,7 +87,7 @@ def observe(
         id=game["id"],
         created_at_ms=game["createdAt"],
         game=None if refused else record_of(game),
-        refusal=Refusal(code="illegal_move", detail=f"line {line}", raw=json.dumps(game))
+        refusal=Refusal(code="invalid_field", detail=f"line {line}", raw=json.dumps(game))
         if refused
         else None,
     )

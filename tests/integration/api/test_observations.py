@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.contract.ingestion import Observation, StoreAnswer
-from tests.integration.api.driver import FIRST_MS, Game, Ledger, make_game, observe
+from tests.integration.api.driver import FIRST_MS, Analyst, Game, Ledger, make_game, observe
 from tests.integration.conftest import Api
 from workers.api_client import ApiProblem, NotFound
 
@@ -194,3 +194,47 @@ def test_the_times_of_a_game_are_kept_to_the_millisecond(api: Api) -> None:
     game = api.reader.get("/v1/games/game0001").json()
     assert game["created_at"] == "2024-01-01T00:00:00.001000Z"
     assert game["last_move_at"] == "2024-01-01T00:00:00.999000Z"
+
+
+def test_a_game_that_can_not_be_replayed_is_stored_and_shown_with_the_reason(api: Api) -> None:
+    ledger = Ledger(api).track()
+    cut = make_game(
+        1,
+        moves="e4 e5 Nf3 b6 g3 Ba6 Bg2 Nf6 O-O Nc6",
+        clocks=[30_000] * 10,
+        analysis=[{"eval": 20 + ply} for ply in range(10)],
+    )
+    unread = make_game(2, variant="fromPosition", initialFen="blah", winner="black")
+    exploded = make_game(3, variant="atomic", moves="Nf3 e6 Ne5 a6 Nxf7 Ra7")
+    ledger.stream([cut, unread, exploded])
+    assert ledger.view().completeness.stored == 3
+
+    shown = {game["id"]: api.reader.get(f"/v1/games/{game['id']}").json() for game in (cut, unread, exploded)}
+    moves = shown["game0001"]["moves"]
+    assert [move["san"] for move in moves] == cut["moves"].split()
+    assert [move["uci"] for move in moves[7:]] == ["g8f6", None, None]
+    assert [move["lichess"]["score"]["cp"] for move in moves] == [*range(20, 30)]
+    assert {move["clock_cs"] for move in moves} == {30_000}
+    assert {move["uci"] for move in shown["game0002"]["moves"]} == {None}
+    reasons = {
+        "game0001": ("unreplayable", "what follows ply 8 breaks the rules as Scoresheet knows them"),
+        "game0002": ("unreplayable", "what follows ply 0 breaks the rules as Scoresheet knows them"),
+        "game0003": ("unsupported_variant", "Stockfish does not play atomic"),
+    }
+    for game_id, reason in reasons.items():
+        details = shown[game_id]["details"]
+        assert (details["state"], details["error_code"], details["error"]) == ("unsupported", *reason)
+    listed = api.reader.get("/v1/analyses", params={"state": "unsupported"}).json()["items"]
+    assert {item["game"]: (item["error_code"], item["error"]) for item in listed} == reasons
+    flags = {item["id"]: item["flags"] for item in api.reader.get("/v1/games").json()["items"]}
+    assert flags == {
+        "game0001": ["unreplayable:8"],
+        "game0002": ["unreplayable:0"],
+        "game0003": ["unreplayable:5"],
+    }
+
+    summary = api.reader.get("/v1/players/alice/summary").json()
+    assert summary["total"] == {"games": 3, "win": 2, "draw": 0, "loss": 1, "unknown": 0}
+    assert summary["analyses"]["unsupported"] == 3
+    with Analyst(api) as analyst:
+        assert analyst.pending() == []

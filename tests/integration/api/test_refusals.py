@@ -20,7 +20,7 @@ def test_a_refusal_is_shown_with_its_reason_and_its_line(api: Api) -> None:
     game = make_game(1)
     ledger.refuse(ledger.plan().run_id, game)
     (refusal,) = _refusals(api)
-    assert (refusal["id"], refusal["code"], refusal["detail"]) == ("game0001", "illegal_move", "line 1")
+    assert (refusal["id"], refusal["code"], refusal["detail"]) == ("game0001", "invalid_field", "line 1")
     assert json.loads(str(refusal["raw"])) == game
     assert ledger.view().completeness.refused == 1
 

@@ -111,7 +111,10 @@ def test_a_score_is_either_centipawns_or_a_mate(cp: int | None, mate: int | None
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 5))
 def test_moves_and_keys_agree_in_length(san: int, uci: int, keys: int) -> None:
     moves = {"san": ["e4"] * san, "uci": ["e2e4"] * uci, "position_keys": [1] * keys}
-    assert accepts(Moves, moves) == (san == uci == keys - 1)
+    assert accepts(Moves, moves) == (san >= uci == keys - 1)
+    assert not accepts(Moves, moves | {"uci": None})
+    assert not accepts(Moves, moves | {"position_keys": None})
+    assert accepts(Moves, moves | {"uci": None, "position_keys": None})
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def test_a_set_up_game_castles_as_lichess_lets_it(fen: str, castling: str, uci: 
     board = initial_board("fromPosition", fen)
     assert board.uci(board.parse_san(castling)) == uci
     played = replay("fromPosition", fen, [castling])
-    assert played is not None
     assert played.uci == [uci]
+    assert played.position_keys is not None
     assert played.position_keys[0] == position_key(board)
 
 
@@ -99,7 +99,6 @@ def test_ordinary_set_up_games_keep_the_keys_of_their_positions() -> None:
             uci.append(move.uci())
             keys.append(position_key(board))
         played = replay("fromPosition", game["initialFen"], game["moves"].split())
-        assert played is not None
         assert (played.uci, played.position_keys) == (uci, keys)
         compared += 1
         castled += bool({"e1g1", "e1c1", "e8g8", "e8c8"} & {*uci})

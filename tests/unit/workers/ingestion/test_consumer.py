@@ -54,11 +54,11 @@ def test_a_game_is_stored_with_where_it_was_seen() -> None:
 
 def test_a_game_that_can_not_be_parsed_is_refused() -> None:
     api = FakeApi()
-    process(api, make_game(moves="e4 Ke5"))
+    process(api, make_game(moves=["e4"]))
     (observation,) = api.observations
     assert observation.game is None
     assert observation.refusal is not None
-    assert observation.refusal.code == "illegal_move"
+    assert observation.refusal.code == "invalid_field"
 
 
 @pytest.mark.parametrize("status", [413, 422])
@@ -82,7 +82,7 @@ def test_a_failure_that_is_not_the_game_s_leaves_it_pending(error: Exception) ->
 def test_what_ends_the_parser_from_outside_leaves_its_game_pending(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def replay_all_but_one(variant: str, initial_fen: str | None, san: list[str]) -> Replay | None:
+    def replay_all_but_one(variant: str, initial_fen: str | None, san: list[str]) -> Replay:
         if san[0] == "d4":
             raise error
         return replay(variant, initial_fen, san)
@@ -96,8 +96,8 @@ def test_what_ends_the_parser_from_outside_leaves_its_game_pending(
 
 def test_games_that_arrive_together_are_stored_by_one_request() -> None:
     api = FakeApi()
-    process(api, make_game(1), make_game(2, moves="e4 Ke5"), make_game(3))
-    assert outcomes(api) == {"game0001": "stored", "game0002": "illegal_move", "game0003": "stored"}
+    process(api, make_game(1), make_game(2, status=7), make_game(3))
+    assert outcomes(api) == {"game0001": "stored", "game0002": "invalid_field", "game0003": "stored"}
     assert [observation.line for observation in api.observations] == [3, 4, 5]
     assert api.stores == 1
 

@@ -110,6 +110,39 @@ def test_the_moves_of_an_unknown_variant_are_kept_as_san() -> None:
     assert game.moves.position_keys is None
 
 
+# Black's king went with the pawn on f7.
+EXPLODED = ["g1f3", "e7e6", "f3e5", "a7a6", "e5f7"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag", "uci"),
+    [
+        ({"moves": "e4 e5 Ke5 Nf6"}, "unreplayable:2", ["e2e4", "e7e5"]),
+        ({"moves": "e4 --"}, "unreplayable:1", ["e2e4"]),
+        ({"moves": "O-O"}, "unreplayable:0", []),
+        ({"variant": "atomic", "moves": "Nf3 e6 Ne5 a6 Nxf7 Ra7"}, "unreplayable:5", EXPLODED),
+        ({"variant": "fromPosition", "initialFen": "blah"}, "unreplayable:0", None),
+        ({"variant": "fromPosition", "initialFen": "blah", "moves": ""}, "unreplayable:0", None),
+        ({"variant": "fromPosition"}, "unreplayable:0", None),
+        ({"variant": "chess960"}, "unreplayable:0", None),
+        ({"variant": "fromPosition", "initialFen": "4k3/8/8/8/8/8/8/P3K3 w - - 0 1"}, "unreplayable:0", None),
+    ],
+)
+def test_a_game_that_can_not_be_replayed_is_stored_and_says_so(
+    changes: dict[str, Any], flag: str, uci: list[str] | None
+) -> None:
+    san = changes.get("moves", "e4 e5 Nf3 Nc6").split()
+    clocks = [30_000] * len(san)
+    game = stored(make_game(clocks=clocks, analysis=[], **changes))
+    assert game.flags == [flag]
+    assert game.moves.san == san
+    assert game.moves.uci == uci
+    assert not game.moves.replayed
+    assert (game.moves.position_keys is None) == (uci is None)
+    assert (game.winner, game.white.user_id, game.moves.clocks_cs) == (Color.WHITE, "alice", clocks)
+    assert game.evaluations == []
+
+
 def test_unknown_fields_are_kept_at_every_level() -> None:
     game = make_game(novelty={"a": [1, None]})
     game["players"]["white"]["berserk"] = True
@@ -182,11 +215,8 @@ def test_characters_outside_the_basic_plane_are_no_lone_surrogates() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "detail"),
     [
-        ({"moves": "e4 e5 Ke5"}, "illegal_move", "ply 3"),
-        ({"moves": "e4 --"}, "illegal_move", "ply 2"),
         ({"moves": ["e4"]}, "invalid_field", "moves"),
         ({"moves": "e4 " * 6_001}, "invalid_field", "moves"),
-        ({"variant": "fromPosition", "initialFen": "blah"}, "invalid_fen", "blah"),
         ({"variant": None}, "invalid_field", "variant"),
         ({"status": 7}, "invalid_field", "status"),
         ({"createdAt": 1_700_000_000}, "invalid_field", "createdAt"),
