@@ -132,10 +132,23 @@ class FetchReport(WireModel):
     detail: Text | None = None
 
 
+class KeptLine(WireModel):
+    """The line of a game that was refused once, is tried again, and that Lichess does not return any more."""
+
+    id: GameId
+    run_id: PositiveBigInt
+    """The run that the line came in."""
+    line: LineNumber
+    raw: LongText
+
+
 class FetchVerdict(WireModel):
-    """Whether the same player has more to fetch at once."""
+    """What is left to do after a run."""
 
     more: bool
+    """Whether the same player has more to fetch at once."""
+    kept: list[KeptLine] = Field(default_factory=list, max_length=EXPORT_BY_ID_MAX)
+    """What goes to the consumers in place of what Lichess did not return."""
 
 
 class Refusal(WireModel):

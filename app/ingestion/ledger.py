@@ -146,6 +146,17 @@ async def due_holes(session: AsyncSession, player_id: int, limit: int) -> Sequen
     return (await session.execute(query)).scalars().all()
 
 
+async def kept_lines(session: AsyncSession, player_id: int, ids: Sequence[str]) -> Sequence[SeenGame]:
+    """Return those of these games that are pending and were refused once, with the line as it came then."""
+    query = select(SeenGame).where(
+        SeenGame.player_id == player_id,
+        SeenGame.source_id.in_(ids),
+        SeenGame.state == SeenState.PENDING,
+        SeenGame.raw != "",
+    )
+    return (await session.execute(query.order_by(SeenGame.source_id))).scalars().all()
+
+
 async def last_settled_at(session: AsyncSession) -> datetime | None:
     """Return when a consumer last settled any game: it was alive then."""
     settled = SeenGame.state.in_([SeenState.STORED, SeenState.REFUSED])

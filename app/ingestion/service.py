@@ -17,6 +17,7 @@ from app.contract.ingestion import (
     FetchVerdict,
     GarbledLine,
     GarbledVerdict,
+    KeptLine,
 )
 from app.contract.ingestion import SeenGame as SeenGameMessage
 from app.contract.players import PlayerState
@@ -134,8 +135,8 @@ async def _ids_to_fetch(
 
 
 def _is_hopeless(hole: SeenGame, consumers_seen_at: datetime | None) -> bool:
-    if hole.refusal_detail is not None:
-        return True  # Lichess itself did not return it
+    if hole.refusal_detail is not None and not hole.raw:
+        return True  # Lichess itself did not return it, and there is no line for the consumers
     return consumers_seen_at is not None and consumers_seen_at > hole.updated_at
 
 
@@ -238,7 +239,18 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
             player.next_sync_at = now
         await session.flush()
     waiting = await repository.not_before(session)
-    return FetchVerdict(more=waiting is None and await repository.is_due(session, run.player_id))
+    return FetchVerdict(
+        more=waiting is None and await repository.is_due(session, run.player_id),
+        kept=await _kept(session, run),
+    )
+
+
+async def _kept(session: AsyncSession, run: IngestionRun) -> list[KeptLine]:
+    """Return what the ledger has of the games that a run asked for in vain: Lichess may have lost them."""
+    if run.kind is not FetchKind.IDS or run.state is not RunState.COMPLETE:
+        return []
+    rows = await ledger.kept_lines(session, run.player_id, run.asked_ids or [])
+    return [KeptLine(id=row.source_id, run_id=row.run_id, line=row.line, raw=row.raw or "") for row in rows]
 
 
 def _back_off(gate: SourceGate, settings: Settings, now: datetime) -> None:

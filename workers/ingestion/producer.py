@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import redis
@@ -18,6 +18,7 @@ from app.contract.ingestion import (
     FetchReport,
     GarbledLine,
     GarbledVerdict,
+    KeptLine,
     SeenGame,
     SeenGames,
 )
@@ -127,12 +128,27 @@ class Producer:
         verdict = self._api.finish_fetch(
             plan.run_id, FetchReport(outcome=outcome, lines=run.lines, detail=detail)
         )
+        self._send_kept(plan, verdict.kept)
         if outcome is FetchOutcome.RATE_LIMITED:
             board.say(status.closed_for(self._rate_limit_seconds), stays=True)
         else:
             board.say(f"idle; last {plan.player}: {run.lines:,} games at {status.utc()}", stays=True)
         _LOG.info("fetch_finished", outcome=outcome.value, detail=detail, lines=run.lines, more=verdict.more)
         return verdict.more
+
+    def _send_kept(self, plan: FetchPlan, lines: Sequence[KeptLine]) -> None:
+        """Send lines on that came once; a game of which none is sent stays a hole, and has its turn again."""
+        for kept in lines:
+            try:
+                game = read_game(RawLine(kept.raw.encode()))
+            except GarbledError as error:
+                _LOG.warning("kept_line_garbled", game=kept.id, reason=str(error))
+                continue
+            try:
+                self._dispatch(plan.model_copy(update={"run_id": kept.run_id}), kept.line, game.payload)
+            except Exception as error:  # noqa: BLE001  the broker's are of many kinds
+                _LOG.warning("dispatch_failed", game=kept.id, error=f"{type(error).__name__}: {error}")
+                return
 
 
 class Run:

@@ -3,6 +3,8 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from app.contract.ingestion import FetchKind, FetchOutcome
 from app.contract.names import QueueName
 from tests.integration.api.driver import Ledger, make_game
@@ -92,14 +94,49 @@ def test_refusals_of_an_account_that_is_not_tracked_any_more_are_not_retried(api
     assert ledger.manifest() == {"game0001": "refused"}
 
 
-def test_a_retried_game_that_lichess_lost_meanwhile_keeps_its_line(api: Api) -> None:
+def test_the_line_of_a_retried_game_that_lichess_lost_goes_to_the_consumers_again(api: Api) -> None:
+    ledger = Ledger(api).track()
+    lost, returned, never_refused = make_game(1), make_game(2), make_game(3)
+    first = ledger.plan().run_id
+    ledger.see(first, [lost, returned, never_refused])
+    for line, game in enumerate((lost, returned), 1):
+        ledger.refuse(first, game, line)
+    assert ledger.finish(first, 3).kept == []
+    api.writer.post("/v1/players/alice/refusals/retry", json={})
+    ledger.make_holes_due()
+    run_id = ledger.plan().run_id
+    ledger.see(run_id, [returned])
+    verdict = ledger.finish(run_id, 1)
+    (kept,) = verdict.kept
+    assert (kept.id, kept.run_id, kept.line, json.loads(kept.raw)) == ("game0001", first, 1, lost)
+    assert ledger.finish(run_id, 1) == verdict  # the answer may get lost
+    ledger.store(kept.run_id, [lost], kept.line)
+    assert ledger.manifest() == {"game0001": "stored", "game0002": "pending", "game0003": "pending"}
+    assert ledger.finish(run_id, 1).kept == []
+
+
+def test_a_run_that_was_cut_tells_nothing_of_the_games_that_lichess_lost(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.refuse(ledger.plan().run_id, make_game(1))
+    api.writer.post("/v1/players/alice/refusals/retry", json={})
+    assert ledger.finish(ledger.plan().run_id, 0, FetchOutcome.CUT).kept == []
+
+
+@pytest.mark.parametrize("consumers", [True, False])
+def test_a_retried_game_that_lichess_lost_meanwhile_keeps_its_line(api: Api, consumers: bool) -> None:
     ledger = Ledger(api).track()
     game = make_game(1)
     ledger.refuse(ledger.plan().run_id, game)
     api.writer.post("/v1/players/alice/refusals/retry", json={})
-    for _ in range(6):
+    for number in range(10, 16):
         ledger.make_holes_due()
-        ledger.finish(ledger.plan().run_id, 0)
+        run_id = ledger.plan().run_id
+        ledger.finish(run_id, 0)
+        if consumers:
+            ledger.store(run_id, [make_game(number)])
+    if not consumers:  # nobody may have looked at the line yet
+        assert ledger.manifest() == {"game0001": "pending"}
+        return
     (refusal,) = _refusals(api)
     assert (refusal["code"], json.loads(str(refusal["raw"]))) == ("vanished", game)
 

@@ -19,6 +19,7 @@ from app.contract.ingestion import (
     GarbledAnswer,
     GarbledLine,
     GarbledVerdict,
+    KeptLine,
     Observation,
     Observations,
     SeenGame,
@@ -44,6 +45,7 @@ class FakeApi:
     answers: list[FetchAnswer] = field(default_factory=lambda: [FetchAnswer(plan=make_plan())])
     verdict: GarbledVerdict = GarbledVerdict.STOP
     more: bool = False
+    kept: list[KeptLine] = field(default_factory=list)
     due: list[str] = field(default_factory=list)
     faults: dict[str, Sequence[Exception | None]] = field(default_factory=dict)
     claims: list[FetchClaim] = field(default_factory=list)
@@ -83,7 +85,7 @@ class FakeApi:
         assert run_id == 7
         self._maybe_fail("finish")
         self.reports.append(report)
-        return FetchVerdict(more=self.more)
+        return FetchVerdict(more=self.more, kept=self.kept)
 
     def store(self, observations: Observations) -> StoreAnswer:
         self.stores += 1
