@@ -135,7 +135,10 @@ def _whose(path: Path, wanted: str | None) -> tuple[str, int]:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
             games = [json.loads(line) for line in lines if line.strip()]
         players = Counter(
-            side["user"]["id"] for game in games for side in game["players"].values() if "user" in side
+            user
+            for game in games
+            # Of a game against oneself one account is both.
+            for user in {side["user"]["id"] for side in game["players"].values() if "user" in side}
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DevError(f"{path} cannot be read as Lichess's NDJSON: {error!r}") from error

@@ -18,6 +18,8 @@ class ResultCount(NamedTuple):
     speed: str
     color: Color
     result: GameResult
+    against_self: bool
+    """Played by one account alone: each such game is counted again under the other colour."""
     games: int
 
 
@@ -39,6 +41,7 @@ def _number(value: Any) -> ColumnElement[float | None]:
 async def result_counts(session: AsyncSession, user_id: str) -> list[ResultCount]:
     """Return the counts of a player's games by speed, colour and result."""
     branches = []
+    against_self = Game.white_id.is_not_distinct_from(Game.black_id)
     for color in Color:
         result = case(*((result_is(result, color), literal(result.value)) for result in GameResult))
         branches.append(
@@ -46,13 +49,14 @@ async def result_counts(session: AsyncSession, user_id: str) -> list[ResultCount
                 Game.speed,
                 literal(color.value).label("color"),
                 result.label("result"),
+                against_self.label("against_self"),
                 func.count().label("n"),
             )
             .where(_side(color) == user_id)
-            .group_by(Game.speed, result)
+            .group_by(Game.speed, result, against_self)
         )
     rows = await session.execute(union_all(*branches))
-    return [ResultCount(row[0], Color(row[1]), GameResult(row[2]), row[3]) for row in rows]
+    return [ResultCount(row[0], Color(row[1]), GameResult(row[2]), row[3], row[4]) for row in rows]
 
 
 async def analysis_counts(session: AsyncSession, user_id: str) -> dict[AnalysisState, int]:

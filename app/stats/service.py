@@ -20,12 +20,16 @@ SWINGS = 3
 
 
 class Tally(BaseModel):
-    """Results from the player's view."""
+    """Results from the player's view.
+
+    Each number is that of the games which the list of games shows for the same player, colour, speed and
+    result. So a game against oneself is one game, and if somebody won, it is both a win and a loss.
+    """
 
     games: int = 0
     win: int = 0
     draw: int = 0
-    loss: int = 0
+    loss: int = Field(default=0, description="A won game against oneself is both a win and a loss.")
     unknown: int = Field(default=0, description="Aborted, not started, or unfinished.")
 
 
@@ -58,10 +62,14 @@ class PlayerSummary(BaseModel):
 
     username: str
     total: Tally
-    by_color: dict[Color, Tally]
+    by_color: dict[Color, Tally] = Field(
+        description="By the player's colour; a game against oneself was played with both."
+    )
     by_speed: dict[str, Tally]
     analyses: dict[AnalysisState, int] = Field(description="Finished games by the state of their analysis.")
-    accuracy: dict[Color, MeanAccuracy] = Field(description="By the player's colour.")
+    accuracy: dict[Color, MeanAccuracy] = Field(
+        description="By the player's colour; a game against oneself has one with each."
+    )
     largest_swings: list[SwingView]
 
 
@@ -70,8 +78,9 @@ async def summary(session: AsyncSession, username: str) -> PlayerSummary:
     player = await players.existing(session, username)
     total, by_color, by_speed = Tally(), defaultdict[Color, Tally](Tally), defaultdict[str, Tally](Tally)
     for count in await repository.result_counts(session, player.user_id):
-        for tally in (total, by_color[count.color], by_speed[count.speed]):
-            _add(tally, count.result, count.games)
+        _add(by_color[count.color], count)
+        for both_colors in (total, by_speed[count.speed]):
+            _add(both_colors, count, again=count.against_self and count.color is Color.BLACK)
     analyses = await repository.analysis_counts(session, player.user_id)
     accuracy = await repository.mean_accuracy(session, player.user_id)
     swings = await repository.largest_swings(session, player.user_id, SWINGS)
@@ -89,9 +98,16 @@ async def summary(session: AsyncSession, username: str) -> PlayerSummary:
     )
 
 
-def _add(tally: Tally, result: GameResult, games: int) -> None:
-    tally.games += games
-    setattr(tally, result.value, getattr(tally, result.value) + games)
+def _add(tally: Tally, count: repository.ResultCount, *, again: bool = False) -> None:
+    """Add games to a tally; `again` where it has them from the other colour's view already.
+
+    From there a win was a loss and the reverse, while any other result was the same.
+    """
+    if not again:
+        tally.games += count.games
+    if not again or count.result in {GameResult.WIN, GameResult.LOSS}:
+        name = count.result.value
+        setattr(tally, name, getattr(tally, name) + count.games)
 
 
 class _Swing(BaseModel):

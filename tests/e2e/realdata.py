@@ -40,8 +40,10 @@ def real_games(name: str) -> list[Game]:
 
 def usual_player(games: Sequence[Game]) -> str:
     """Return the id of who played most of the games."""
-    sides = (side for game in games for side in game["players"].values())
-    ids: Counter[str] = Counter(side["user"]["id"] for side in sides if "user" in side)
+    sides = (game["players"].values() for game in games)
+    ids: Counter[str] = Counter(
+        user for both in sides for user in {side["user"]["id"] for side in both if "user" in side}
+    )
     return ids.most_common(1)[0][0]
 
 

@@ -29,6 +29,50 @@ def test_results_are_those_of_the_games_by_colour_and_speed(api: Api) -> None:
     )
 
 
+def test_every_number_is_that_of_the_list_and_a_game_against_oneself_is_one_game(api: Api) -> None:
+    alice = {"user": {"name": "Alice", "id": "alice"}}
+    drawn: dict[str, Any] = {"status": "draw", "winner": None}
+    ends: list[dict[str, Any]] = [{}, {"winner": "black"}, drawn, {"status": "aborted", "winner": None}]
+    alone = {"white": alice, "black": alice}
+    games = [make_game(number, players=alone, **end) for number, end in enumerate(ends)]
+    games += [make_game(10 + number, speed="rapid", **end) for number, end in enumerate(ends)]
+    games.append(make_game(20, players=alone, speed="rapid"))
+    Ledger(api).track().store(1, games)
+
+    def listed(**wanted: str) -> int:
+        answer = api.reader.get("/v1/games", params={"player": "alice", **wanted})
+        return len(answer.json()["items"])
+
+    def counted(**wanted: str) -> dict[str, int]:
+        results = {name: listed(**wanted, result=name) for name in ("win", "draw", "loss", "unknown")}
+        return {"games": listed(**wanted), **results}
+
+    summary = api.reader.get("/v1/players/alice/summary").json()
+    assert summary["total"] == counted() == {"games": 9, "win": 4, "draw": 2, "loss": 4, "unknown": 2}
+    assert summary["by_color"] == {color: counted(color=color) for color in ("white", "black")}
+    assert summary["by_speed"] == {speed: counted(speed=speed) for speed in ("blitz", "rapid")}
+    assert summary["by_speed"]["blitz"] == {"games": 4, "win": 2, "draw": 1, "loss": 2, "unknown": 1}
+    assert sum(summary["analyses"].values()) == listed(opponent="alice") + 4
+
+
+def test_a_swing_of_a_game_against_oneself_is_shown_once(api: Api) -> None:
+    alice = {"user": {"name": "Alice", "id": "alice"}}
+    Ledger(api).track().store(1, [make_game(1, players={"white": alice, "black": alice})])
+    with Analyst(api, [ACCURACY, SWING]) as analyst:
+        claim = analyst.claim("game0001")
+        results = [
+            PluginResult(plugin=ACCURACY, result={"white": {"accuracy": 90}, "black": {"accuracy": 80}}),
+            PluginResult(plugin=SWING, result=_swing(0.5, 3)),
+        ]
+        analyst.client.post_results(claim.id, analyst.results(claim).model_copy(update={"results": results}))
+    summary = api.reader.get("/v1/players/alice/summary").json()
+    assert [swing["game"] for swing in summary["largest_swings"]] == ["game0001"]
+    assert summary["accuracy"] == {
+        "white": {"percent": 90.0, "games": 1},
+        "black": {"percent": 80.0, "games": 1},
+    }
+
+
 def _swing(change: float, ply: int) -> dict[str, Any]:
     return {
         "swing": {"change": change, "ply": ply, "san": "Nf3", "side": "white", "before": 0.5, "after": -0.5}
