@@ -152,7 +152,8 @@ class EarlierGames:
     """How many there are."""
     reached: tuple[int, ...]
     """Entry n: how many of them came to the position after ply n of this game in as many plies, by whichever
-    moves. Entry 0 is `games`; at most to ply `app.contract.analyses.EARLIER_PLIES`."""
+    moves. Entry 0: how many began from its initial position; at most to ply
+    `app.contract.analyses.EARLIER_PLIES`."""
     complete: bool
     """Whether all that the account played before this game had been fetched and stored."""
 

@@ -1,7 +1,8 @@
 """Where did each side leave its own experience, and what did that cost?
 
 A position is known to a side that had it before: in an earlier game of its account, with the same colour,
-after as many plies, by whichever moves. Only of tracked accounts is that known.
+after as many plies, by whichever moves. Only of tracked accounts is that known. The initial position is known
+where an earlier game began from it: one set up or drawn by lot may be new, and known again after a few moves.
 """
 
 from collections.abc import Sequence
@@ -36,9 +37,10 @@ class SideExit(PluginOutput):
     san: str | None
     """That move, in standard algebraic notation."""
     known_games: Count
-    """In how many earlier games the last known position had occurred."""
+    """In how many earlier games the last known position had occurred; 0 where the initial position was new
+    already."""
     win_before: Percent | None
-    """The side's Win% in the last known position."""
+    """The side's Win% before that move, in the last known position where there was one."""
     win_after: Percent | None
     """The side's Win% in the new position."""
     first_own_ply: Ply | None
@@ -63,7 +65,7 @@ class OpeningExit(Plugin[OpeningExitResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "opening_exit"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Opening exit"
     description: ClassVar[str] = (
         "The first move that leads out of a player's own earlier games with the same colour, who made it, "

@@ -88,7 +88,7 @@ class EarlierGames(WireModel):
     """How many there are."""
     reached: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=EARLIER_PLIES + 1)]
     """Entry n: how many of them came to the position after ply n of this game in as many plies, by whichever
-    moves. Entry 0 is `games`; at most to `EARLIER_PLIES`."""
+    moves. Entry 0: how many began from its initial position; at most to `EARLIER_PLIES`."""
     complete: bool
     """Whether all that the account played before this game had been fetched and stored."""
 

@@ -13,9 +13,10 @@ async def earlier_games(session: AsyncSession, game: Game, moves: GameMoves) -> 
     """Return the earlier games of the sides whose accounts are tracked.
 
     Earlier games are those of the account with the same colour that were created before this game, as far as
-    they are stored by now. Costs a look at all of them.
+    they are stored by now. One that began from another position (set up, or of Chess960) is among them, and
+    had no position before its own first. Costs a look at all of them.
     """
-    keys = (moves.position_keys or [])[1 : EARLIER_PLIES + 1]
+    keys = (moves.position_keys or [])[: EARLIER_PLIES + 1]
     found = {}
     for color, user_id in ((Color.WHITE, game.white_id), (Color.BLACK, game.black_id)):
         if user_id is None or not await players.is_tracked(session, user_id):
@@ -23,7 +24,7 @@ async def earlier_games(session: AsyncSession, game: Game, moves: GameMoves) -> 
         count, reached = await repository.reached_before(session, user_id, color, game.created_at, keys)
         found[color] = EarlierGames(
             games=count,
-            reached=[count, *reached],
+            reached=reached,
             complete=await players.is_complete_before(session, user_id, game.created_at),
         )
     return found

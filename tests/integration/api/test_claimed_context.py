@@ -1,7 +1,8 @@
 """What does a claim tell of a game beside its moves?"""
 
-from app.contract.analyses import EARLIER_PLIES, AnalysisClaim
+from app.contract.analyses import EARLIER_PLIES, AnalysisClaim, PluginId
 from app.contract.games import Clock, Color
+from plugins.opening_exit import OpeningExit
 from tests.integration.api.driver import ACCURACY, SWING, Analyst, Game, Ledger, make_game
 from tests.integration.conftest import Api
 
@@ -48,6 +49,59 @@ def test_earlier_games_of_the_same_colour_are_counted_ply_by_ply(api: Api) -> No
     assert earlier[WHITE].reached == [3, 2, 1, 1, 2, 0]
     assert earlier[WHITE].complete
     assert claim(api, games[3]).earlier_games[BLACK].reached == [0, 0, 0, 0, 0]
+
+
+SET_UP = "r1bqkbnr/pppp1ppp/2n5/4p3/4P3/2N5/PPPP1PPP/R1BQKBNR w KQkq - 0 1"
+SHUFFLED = "bqnrkrnb/pppppppp/8/8/8/8/PPPPPPPP/BQNRKRNB w KQkq - 0 1"
+
+
+def test_an_earlier_game_had_the_initial_position_only_where_it_began_from_it(api: Api) -> None:
+    games = [
+        make_game(1, moves="e4 e5"),
+        make_game(2, moves="d3 d6 d4 d5", variant="fromPosition", initialFen=SET_UP),
+        make_game(3, moves="e4 e5", variant="chess960", initialFen=SHUFFLED),
+        make_game(4, moves="d6 d3 d5", variant="fromPosition", initialFen=SET_UP.replace(" w ", " b ")),
+        make_game(5, moves="d3 d6 f4", variant="fromPosition", initialFen=SET_UP),
+        make_game(6, moves="e4 c5", variant="chess960", initialFen=SHUFFLED),
+        make_game(7, moves="e4 e5"),
+    ]
+    Ledger(api).track().stream(games)
+    expected = {
+        2: [0, 0, 0, 0, 0],
+        3: [0, 0, 0],
+        4: [0, 0, 0, 0],
+        5: [1, 1, 1, 0],
+        6: [1, 1, 0],
+        7: [1, 1, 1],
+    }
+    for number, reached in expected.items():
+        earlier = claim(api, games[number - 1]).earlier_games[WHITE]
+        assert (earlier.games, earlier.reached) == (number - 1, reached)
+
+
+def test_what_was_computed_from_the_wrong_count_is_computed_again(api: Api) -> None:
+    game = make_game(1)
+    Ledger(api).track().stream([game])
+    # Up to this version the claim said that every earlier game had had the initial position.
+    with Analyst(api, [ACCURACY, PluginId(name=OpeningExit.name, version=1)]) as before:
+        before.finish(before.claim(game["id"]))
+    now = PluginId(name=OpeningExit.name, version=OpeningExit.version)
+    with Analyst(api, [ACCURACY, now]) as upgraded:
+        assert upgraded.pending() == [game["id"]]
+        assert upgraded.claim(game["id"]).plugins == [now]
+
+
+def test_each_side_of_a_game_against_oneself_has_its_own_history(api: Api) -> None:
+    alone = {"white": ALICE_BLACK["black"], "black": ALICE_BLACK["black"]}
+    games = [
+        make_game(1, players=alone),
+        make_game(2, moves="e4 c5", players=ALICE_BLACK),
+        make_game(3, players=alone),
+    ]
+    Ledger(api).track().stream(games)
+    earlier = claim(api, games[2]).earlier_games
+    assert (earlier[WHITE].games, earlier[WHITE].reached) == (1, [1, 1, 1, 1, 1])
+    assert (earlier[BLACK].games, earlier[BLACK].reached) == (2, [2, 2, 1, 1, 1])
 
 
 def test_a_game_is_looked_up_only_so_far(api: Api) -> None:

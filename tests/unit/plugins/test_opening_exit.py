@@ -2,6 +2,7 @@
 
 from app.contract.analyses import EARLIER_PLIES
 from app.contract.games import Color
+from plugins.api import EarlierGames
 from plugins.opening_exit import OpeningExit, SideExit
 from tests.unit.plugins.games import earlier, game
 
@@ -50,6 +51,13 @@ def test_a_game_that_is_known_to_its_end_has_no_exit() -> None:
 def test_a_first_game_is_left_at_once() -> None:
     out = white_exit(0, 0, 0, 0, 0, 0, 0)
     assert (out.exit_ply, out.known_games, out.earlier_games) == (1, 0, 0)
+
+
+def test_an_initial_position_that_no_earlier_game_began_from_was_not_known() -> None:
+    history = EarlierGames(games=30, reached=(0, 0, 0, 0, 0, 0, 0), complete=True)
+    out = OpeningExit().analyse(game(QUIET, SCORES, earlier_games={Color.WHITE: history})).white
+    assert out is not None
+    assert (out.exit_ply, out.known_games, out.earlier_games) == (1, 0, 30)
 
 
 def test_an_incomplete_history_is_told() -> None:
