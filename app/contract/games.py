@@ -163,7 +163,11 @@ class GameRecord(WireModel):
     clock: Clock | None = None
     days_per_turn: Annotated[int, Field(ge=0, le=1_000)] | None = None
     tournament: Text | None = None
+    """Lichess's id of the arena."""
+    tournament_name: Text | None = None
+    """None in exports from before June 2026, which give the id alone."""
     swiss: Text | None = None
+    """Lichess's id of the Swiss tournament."""
     middlegame_ply: Ply | None = None
     endgame_ply: Ply | None = None
     moves: Moves

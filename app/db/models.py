@@ -213,6 +213,7 @@ class Game(Base):
     increment_seconds: Mapped[int | None] = mapped_column(Integer)
     days_per_turn: Mapped[int | None] = mapped_column(SmallInteger)
     tournament: Mapped[str | None] = mapped_column(Text)
+    tournament_name: Mapped[str | None] = mapped_column(Text)
     swiss: Mapped[str | None] = mapped_column(Text)
     initial_fen: Mapped[str | None] = mapped_column(Text)
     middlegame_ply: Mapped[int | None] = mapped_column(SmallInteger)

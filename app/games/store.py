@@ -70,6 +70,7 @@ def _columns(record: GameRecord) -> dict[str, Any]:
         "increment_seconds": clock and clock.increment_seconds,
         "days_per_turn": record.days_per_turn,
         "tournament": record.tournament,
+        "tournament_name": record.tournament_name,
         "swiss": record.swiss,
         "initial_fen": record.initial_fen,
         "middlegame_ply": record.middlegame_ply,

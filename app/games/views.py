@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
@@ -12,6 +13,14 @@ from app.contract.rules import ANALYSABLE_VARIANTS
 from app.db.models import Game, GameAnalysis
 
 LICHESS_URL = "https://lichess.org"
+
+
+class TournamentView(BaseModel):
+    """The arena or Swiss tournament that a game belongs to."""
+
+    id: str
+    name: str | None = Field(description="null where Lichess's export did not give it.")
+    url: str = Field(description="The tournament at Lichess.")
 
 
 class GameSummary(BaseModel):
@@ -33,6 +42,8 @@ class GameSummary(BaseModel):
     days_per_turn: int | None
     plies: int
     origin: str | None
+    tournament: TournamentView | None = Field(description="The arena.")
+    swiss: TournamentView | None = Field(description="The Swiss tournament, of which exports give no name.")
     analysis: AnalysisState | None = Field(description="null while the game is unfinished.")
     flags: list[str] = Field(
         description="What Scoresheet did not understand and kept as it came. `unreplayable:12`: the move"
@@ -145,6 +156,16 @@ def summary(game: Game, analysis: AnalysisState | None) -> dict[str, Any]:
         "days_per_turn": game.days_per_turn,
         "plies": game.plies,
         "origin": game.origin,
+        "tournament": _tournament("tournament", game.tournament, game.tournament_name),
+        "swiss": _tournament("swiss", game.swiss, None),
         "analysis": analysis,
         "flags": game.flags,
     }
+
+
+def _tournament(kind: str, tournament_id: str | None, name: str | None) -> TournamentView | None:
+    if tournament_id is None:
+        return None
+    return TournamentView(
+        id=tournament_id, name=name, url=f"{LICHESS_URL}/{kind}/{quote(tournament_id, safe='')}"
+    )

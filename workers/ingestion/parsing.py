@@ -129,9 +129,11 @@ def _record(game: Mapping[str, Any], payload: str) -> GameRecord:
     status = fields.required_text(game, "status")
     speed = fields.text(game, "speed") or "unknown"
     _flag_news(fields, variant, status, speed)
-    # Lichess writes tournament and swiss, in newer exports arenaTour{id} and swissTour{id}.
+    # Until June 2026 Lichess wrote tournament and swiss, since then arenaTour{id,name} and swissTour{id}.
     arena = fields.object(game, "arenaTour") or {}
+    fields.keep_unknown(arena, {"id", "name"}, "arenaTour.")
     swiss = fields.object(game, "swissTour") or {}
+    fields.keep_unknown(swiss, {"id"}, "swissTour.")
     players = fields.object(game, "players")
     if players is None:
         fields.flags.add("missing_field:players")
@@ -159,6 +161,7 @@ def _record(game: Mapping[str, Any], payload: str) -> GameRecord:
         clock=_clock(game, fields),
         days_per_turn=fields.number(game, "daysPerTurn", 0, 1_000),
         tournament=fields.text(game, "tournament") or fields.text(arena, "id", "arenaTour."),
+        tournament_name=fields.text(arena, "name", "arenaTour."),
         swiss=fields.text(game, "swiss") or fields.text(swiss, "id", "swissTour."),
         middlegame_ply=fields.number(division, "middle", 0, 32_767, "division."),
         endgame_ply=fields.number(division, "end", 0, 32_767, "division."),

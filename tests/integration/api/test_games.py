@@ -217,5 +217,29 @@ def test_pages_stay_whole_while_games_arrive(api: Api) -> None:
     assert [game for game in seen if game in before] == before
 
 
+def test_the_tournament_of_a_game_is_shown(api: Api) -> None:
+    shown = {
+        "arenaTour": {"id": "winter17", "name": "Marathon"},
+        "tournament": "spring16",
+        "swissTour": {"id": "3WtSFh4o"},
+    }
+    games = [make_game(number, **{name: value}) for number, (name, value) in enumerate(shown.items())]
+    Ledger(api).track().store(1, [*games, make_game(3)])
+    url = "https://lichess.org"
+    winter = {"id": "winter17", "name": "Marathon", "url": f"{url}/tournament/winter17"}
+    spring = {"id": "spring16", "name": None, "url": f"{url}/tournament/spring16"}
+    swiss = {"id": "3WtSFh4o", "name": None, "url": f"{url}/swiss/3WtSFh4o"}
+    expected = [(None, None), (None, swiss), (spring, None), (winter, None)]
+    assert [(game["tournament"], game["swiss"]) for game in _list(api)] == expected
+    assert api.reader.get("/v1/games/game0000").json()["tournament"] == winter
+
+
+def test_a_name_that_comes_later_is_taken_up(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [make_game(1, tournament="winter17")])
+    ledger.store(2, [make_game(1, arenaTour={"id": "winter17", "name": "Marathon"})])
+    assert [game["tournament"]["name"] for game in _list(api)] == ["Marathon"]
+
+
 def test_an_unknown_game_is_not_found(api: Api) -> None:
     assert api.reader.get("/v1/games/nothere0").json()["code"] == "not_found"

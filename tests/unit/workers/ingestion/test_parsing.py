@@ -79,8 +79,15 @@ def test_anonymous_and_computer_players_are_what_they_are() -> None:
 def test_newer_exports_name_a_tournament_in_an_object() -> None:
     arena = stored(make_game(arenaTour={"id": "winter17", "name": "Marathon"}))
     swiss = stored(make_game(swissTour={"id": "3WtSFh4o"}))
-    assert (arena.tournament, swiss.swiss) == ("winter17", "3WtSFh4o")
+    assert (arena.tournament, arena.tournament_name) == ("winter17", "Marathon")
+    assert swiss.swiss == "3WtSFh4o"
     assert arena.flags == swiss.flags == []
+    assert arena.extra == swiss.extra == {}
+
+
+def test_older_exports_give_a_tournament_s_id_alone() -> None:
+    arena, swiss = stored(make_game(tournament="winter17")), stored(make_game(swiss="3WtSFh4o"))
+    assert (arena.tournament, arena.tournament_name, swiss.swiss) == ("winter17", None, "3WtSFh4o")
 
 
 def test_a_game_under_way_is_stored_as_unfinished() -> None:
@@ -148,6 +155,8 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
     game["players"]["white"]["berserk"] = True
     game["players"]["white"]["user"]["mood"] = "good"
     game["clock"]["delay"] = 2
+    game["arenaTour"] = {"id": "winter17", "name": "Marathon", "minutes": 57}
+    game["swissTour"] = {"id": "3WtSFh4o", "name": "Fridays"}
     game["analysis"] = [{"eval": 1, "depth": 20}]
     record = stored(game)
     assert record.extra == {
@@ -155,6 +164,8 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
         "players.white.berserk": True,
         "players.white.user.mood": "good",
         "clock.delay": 2,
+        "arenaTour.minutes": 57,
+        "swissTour.name": "Fridays",
         "analysis": [{"eval": 1, "depth": 20}],
     }
     assert record.flags == sorted(f"unknown_field:{name}" for name in record.extra)
