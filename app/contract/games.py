@@ -49,6 +49,10 @@ KNOWN_STATUSES = frozenset(
 )
 
 
+PHASE_ACCURACIES_MAX = 20
+Percent = Annotated[int, Field(ge=0, le=100)] | Annotated[float, Field(ge=0, le=100)]
+
+
 class JudgementCounts(WireModel):
     """What Lichess's own analysis says of one side."""
 
@@ -59,6 +63,10 @@ class JudgementCounts(WireModel):
     """Average centipawn loss."""
     accuracy: Annotated[int, Field(ge=0, le=100)] | None = None
     """Percent."""
+    by_phase: dict[Text, Percent | dict[Text, Percent | None]] = Field(
+        default_factory=dict, max_length=PHASE_ACCURACIES_MAX
+    )
+    """Accuracies by phase, in percent, under Lichess's own names; empty where it gives none."""
 
 
 class PlayerSide(WireModel):

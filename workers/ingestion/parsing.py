@@ -28,6 +28,7 @@ from app.contract.ingestion import Refusal
 from app.contract.rules import KNOWN_VARIANTS
 from workers.ingestion.fields import Fields, InvalidFieldError, moment
 from workers.ingestion.lines import is_plausible_moment
+from workers.ingestion.phase_accuracies import phase_accuracies
 from workers.ingestion.replay import replay
 
 _RAW_MAX: Final = 65_536
@@ -280,9 +281,10 @@ def _counts(side: Mapping[str, Any], prefix: str, fields: Fields) -> JudgementCo
     counts = fields.object(side, "analysis", prefix)
     if counts is None:
         return None
-    fields.keep_unknown(counts, _COUNTS, prefix + "analysis.")
+    by_phase = phase_accuracies(counts, _COUNTS)
+    fields.keep_unknown(counts, _COUNTS | by_phase.keys(), prefix + "analysis.")
     try:
-        return JudgementCounts(**{key: counts[key] for key in _COUNTS & counts.keys()})
+        return JudgementCounts(**{key: counts[key] for key in _COUNTS & counts.keys()}, by_phase=by_phase)
     except ValidationError:
         fields.keep("odd_value", prefix + "analysis", counts)
         return None

@@ -241,5 +241,16 @@ def test_a_name_that_comes_later_is_taken_up(api: Api) -> None:
     assert [game["tournament"]["name"] for game in _list(api)] == ["Marathon"]
 
 
+def test_lichess_s_accuracies_by_phase_are_shown_beside_its_counts(api: Api) -> None:
+    game = make_game(1)
+    counts = {"inaccuracy": 1, "mistake": 0, "blunder": 0, "acpl": 9, "accuracy": 97}
+    phases = {"phases": {"opening": 99, "middlegame": 96.5}}
+    game["players"]["white"]["analysis"] = counts | phases
+    Ledger(api).track().store(1, [game])
+    (shown,) = _list(api)
+    assert shown["white"]["analysis"] == counts | {"by_phase": phases}
+    assert shown["flags"] == []
+
+
 def test_an_unknown_game_is_not_found(api: Api) -> None:
     assert api.reader.get("/v1/games/nothere0").json()["code"] == "not_found"

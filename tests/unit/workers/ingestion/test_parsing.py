@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.games import Color, GameRecord
+from app.contract.games import Color, GameRecord, JudgementCounts
 from app.contract.ingestion import Refusal
 from app.contract.positions import Score
 from tests.unit.workers.ingestion.games import CREATED_MS, make_game
@@ -88,6 +88,51 @@ def test_newer_exports_name_a_tournament_in_an_object() -> None:
 def test_older_exports_give_a_tournament_s_id_alone() -> None:
     arena, swiss = stored(make_game(tournament="winter17")), stored(make_game(swiss="3WtSFh4o"))
     assert (arena.tournament, arena.tournament_name, swiss.swiss) == ("winter17", None, "3WtSFh4o")
+
+
+@pytest.mark.parametrize(
+    "by_phase",
+    [
+        {"phases": {"opening": 99, "middlegame": 87.5, "endgame": None}},
+        {"phaseAccuracies": {"opening": 99}},
+        {"openingAccuracy": 99, "endgameAccuracy": 12.5},
+    ],
+)
+def test_accuracies_by_phase_are_data_whatever_they_are_called(by_phase: dict[str, Any]) -> None:
+    game = make_game()
+    counts = {"inaccuracy": 1, "mistake": 2, "blunder": 3, "acpl": 40, "accuracy": 90}
+    game["players"]["white"]["analysis"] = counts | by_phase
+    game["players"]["black"]["analysis"] = counts
+    record = stored(game)
+    assert record.flags == []
+    assert record.white.analysis == JudgementCounts(**counts, by_phase=by_phase)
+    assert record.black.analysis == JudgementCounts(**counts)
+    assert record.white.model_dump(mode="json", exclude_defaults=True)["analysis"] == counts | {
+        "by_phase": by_phase
+    }
+
+
+@pytest.mark.parametrize(
+    "news",
+    [True, 101, -1, "99", [99], {"opening": "good"}, {"opening": {"accuracy": 99}}, {"opening": 1_000}, None],
+)
+def test_what_is_no_accuracy_is_kept_and_flagged(news: Any) -> None:
+    game = make_game()
+    counts = {"inaccuracy": 1, "mistake": 2, "blunder": 3, "acpl": 40}
+    game["players"]["white"]["analysis"] = {**counts, "news": news}
+    record = stored(game)
+    assert record.extra == {"players.white.analysis.news": news}
+    assert record.flags == ["unknown_field:players.white.analysis.news"]
+    assert record.white.analysis == JudgementCounts(**counts)
+
+
+def test_too_many_accuracies_are_no_accuracies() -> None:
+    game = make_game()
+    counts = {"inaccuracy": 1, "mistake": 2, "blunder": 3, "acpl": 40}
+    game["players"]["white"]["analysis"] = counts | {f"phase{number}": number for number in range(21)}
+    record = stored(game)
+    assert len(record.extra) == 21
+    assert record.white.analysis == JudgementCounts(**counts)
 
 
 def test_a_game_under_way_is_stored_as_unfinished() -> None:
