@@ -4,9 +4,13 @@
 
 Recomputes inaccuracies, mistakes, blunders, average centipawn loss and, where it was exported, accuracy of
 each side, and shows every difference with its class. docs/parity.md explains the classes.
+
+A game goes the way that it goes with EVALUATIONS_FROM=lichess: parser, evaluations, plugins. Where Lichess's
+evaluations would not serve there (workers/analysis/lichess_evaluations.py), the formulas alone are compared.
 """
 
 import argparse
+import functools
 import gzip
 import json
 import math
@@ -22,9 +26,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from app.contract.games import Color
+from app.contract.analyses import AnalysisClaim
+from app.contract.games import Color, GameRecord
 from app.contract.positions import Score
 from app.contract.rules import ANALYSABLE_VARIANTS
+from plugins.api import AnalysedGame
 from plugins.lichess import (
     INITIAL,
     Judgement,
@@ -34,6 +40,12 @@ from plugins.lichess import (
     judge,
     winning_chances,
 )
+from workers.analysis.evaluator import analysed_game, replay
+from workers.analysis.lichess_evaluations import over_lichess_evaluations
+from workers.analysis.plugin_registry import PluginRegistry, load_plugins
+from workers.analysis.plugin_runner import run_plugin
+from workers.analysis.position import InvalidPosition
+from workers.ingestion.parsing import parse
 
 Numbers = dict[str, int]
 """What Lichess exports of a side: inaccuracy, mistake, blunder, acpl and perhaps accuracy."""
@@ -44,7 +56,7 @@ class Formulas(StrEnum):
     """Which version of lila computed the numbers of a game; they are computed when a game is exported."""
 
     PRESENT = "present"
-    """Those of `plugins.lichess`."""
+    """Those of the plugins."""
     OLDER = "older"
     """lila before July 2022 (lila#11148): winning chances with the multiplier 0.004, of centipawns within
     ±1,000, and means cut off at the point (Advice @ 00d02fc, Accuracy @ 1b3e61b)."""
@@ -63,6 +75,8 @@ class ExportedGame:
     labels: list[str | None]
     """Lichess's judgement of each move, in lower case."""
     sides: dict[Color, Numbers]
+    analysed: AnalysedGame | None
+    """What plugins get over Lichess's evaluations; None where these don't serve."""
 
 
 class Difference(NamedTuple):
@@ -87,11 +101,14 @@ class Tally:
     rated: int = 0
     accuracy: int = 0
     games: Counter[Formulas] = field(default_factory=Counter)
+    by_plugins: int = 0
+    """Games that went through the plugins."""
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, game: ExportedGame, formulas: Formulas, ours: Mapping[Color, Numbers]) -> None:
         """Compare one game's sides with the numbers that its formulas give."""
         self.games[formulas] += 1
+        self.by_plugins += game.analysed is not None
         for side, theirs in game.sides.items():
             self.sides += 1
             self.judgements += sum(ours[side][name] == theirs[name] for name in _JUDGEMENTS)
@@ -122,11 +139,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(game: ExportedGame, present: Tally, detected: Tally) -> None:
     """Count a game twice: by the present formulas, and by those that it was exported with."""
-    ours = {formulas: recompute(game, formulas) for formulas in (Formulas.PRESENT, Formulas.OLDER)}
-    found = next((formulas for formulas in ours if reproduces(game, *ours[formulas])), Formulas.NEITHER)
-    numbers, _ = ours[Formulas.PRESENT]
+    by_formulas = {Formulas.PRESENT: recompute(game), Formulas.OLDER: recompute(game, older=True)}
+    found = next((name for name, ours in by_formulas.items() if reproduces(game, *ours)), Formulas.NEITHER)
+    numbers, labels = by_formulas[Formulas.PRESENT] if game.analysed is None else run_plugins(game.analysed)
+    # A fault on the way through the plugins is none of lila's version, even if the older one fits as well.
+    if found is Formulas.PRESENT and not reproduces(game, numbers, labels):
+        found = Formulas.NEITHER
     present.add(game, found, numbers)
-    detected.add(game, found, ours[Formulas.OLDER if found is Formulas.OLDER else Formulas.PRESENT][0])
+    detected.add(game, found, by_formulas[Formulas.OLDER][0] if found is Formulas.OLDER else numbers)
     present.differences += [
         Difference(game.id, side, name, value, numbers[side].get(name), found)
         for side, theirs in game.sides.items()
@@ -167,6 +187,43 @@ def _exported(entry: Mapping[str, Any], sides: dict[Color, Numbers]) -> Exported
         better_known=["best" in item for item in analysis],
         labels=[item["judgment"]["name"].lower() if "judgment" in item else None for item in analysis],
         sides=sides,
+        analysed=_analysed(entry),
+    )
+
+
+def _analysed(entry: Mapping[str, Any]) -> AnalysedGame | None:
+    record = parse(entry, json.dumps(entry))
+    if not isinstance(record, GameRecord):
+        return None
+    claim = _claim(record)
+    try:
+        boards = replay(claim)
+    except InvalidPosition:
+        return None
+    return over_lichess_evaluations(analysed_game(claim), boards)
+
+
+def _claim(record: GameRecord) -> AnalysisClaim:
+    """Return what the API tells an analysis worker of a game, as far as the plugins see it."""
+    return AnalysisClaim(
+        id=record.id,
+        fence=1,
+        lease_seconds=1,
+        attempt=1,
+        variant=record.variant,
+        initial_fen=record.initial_fen,
+        status=record.status,
+        winner=record.winner,
+        uci=record.moves.uci or [],
+        clocks_cs=record.moves.clocks_cs,
+        lichess_evaluations=record.evaluations,
+        speed=record.speed,
+        clock=record.clock,
+        days_per_turn=record.days_per_turn,
+        middlegame_ply=record.middlegame_ply,
+        endgame_ply=record.endgame_ply,
+        plugins=[],
+        evaluations=[],
     )
 
 
@@ -177,9 +234,34 @@ def _score(item: Mapping[str, Any]) -> Score | None:
         return None
 
 
-def recompute(game: ExportedGame, formulas: Formulas) -> tuple[dict[Color, Numbers], list[str | None]]:
-    """Return the numbers of both sides and the label of each move."""
-    older = formulas is Formulas.OLDER
+@functools.cache
+def _plugins() -> PluginRegistry:
+    return load_plugins(["accuracy", "move_judgements"])
+
+
+def run_plugins(game: AnalysedGame) -> tuple[dict[Color, Numbers], list[str | None]]:
+    """Return the numbers of both sides and the label of each move, as the plugins have them."""
+    found = {plugin.name: run_plugin(plugin, game) for plugin in _plugins()}
+    for name, result in found.items():
+        if result.result is None:
+            raise ValueError(f"{game.id}: {name}: {result.error}")
+    accuracy: Any = found["accuracy"].result
+    judged: Any = found["move_judgements"].result
+    labels = {move["ply"]: move["judgement"] for move in judged["moves"]}
+    rated = max([len(game.lichess_evaluations or ()), *labels])
+    return {side: _exported_names(accuracy[side]) for side in Color}, [
+        labels.get(ply) for ply in range(1, rated + 1)
+    ]
+
+
+def _exported_names(side: Mapping[str, int | None]) -> Numbers:
+    names = {"inaccuracies": "inaccuracy", "mistakes": "mistake", "blunders": "blunder"}
+    named = {names.get(key, key): side[key] for key in (*names, "acpl", "accuracy")}
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def recompute(game: ExportedGame, *, older: bool = False) -> tuple[dict[Color, Numbers], list[str | None]]:
+    """Return the numbers of both sides and the label of each move by the formulas alone."""
     other = Color.BLACK if game.starts is Color.WHITE else Color.WHITE
     moves = [
         MoveScores(game.starts if index % 2 == 0 else other, before, after, known)
@@ -222,6 +304,8 @@ def show(present: Tally, detected: Tally) -> None:
     if present.differences:
         Console().print(table)
     games = " ".join(f"{formulas.value}={detected.games[formulas]}" for formulas in Formulas)
+    played = sum(detected.games.values())
+    print(f"games through the plugins: {detected.by_plugins} of {played}; the others by the formulas alone")
     print(f"games by the version of lila that reproduces every number of theirs: {games}")
     print(f"by the present formulas alone: {line_of(present)}")
     print(f"parity: {line_of(detected)}")

@@ -68,7 +68,7 @@ class Accuracy(Plugin[AccuracyResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "accuracy"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     title: ClassVar[str] = "Accuracy"
     description: ClassVar[str] = (
         "Accuracy, average centipawn loss, inaccuracies, mistakes and blunders of both sides, in the whole "

@@ -41,7 +41,7 @@ import chess
 from pydantic import BaseModel, ConfigDict
 
 from app.contract.games import Clock, Color, LichessEvaluation
-from app.contract.positions import Score, exact_score
+from app.contract.positions import EvaluationSource, Score, exact_score
 from app.contract.rules import initial_board
 
 __all__ = [
@@ -184,6 +184,9 @@ class AnalysedGame:
     evaluations: tuple[PositionEvaluation, ...] = ()
     """The engine's: entry n belongs to the position after ply n, so there is one more than moves. Empty for a
     game without moves, and where no plugin of this pass needs them."""
+    evaluations_from: EvaluationSource = EvaluationSource.ENGINE
+    """Whose `evaluations` are. Lichess's have a line where it judged the move that was played, which in some
+    old exports is the very move that it calls the best."""
     speed: str = ""
     """Lichess's word: "ultraBullet", "bullet", "blitz", "rapid", "classical" or "correspondence"."""
     clock: Clock | None = None

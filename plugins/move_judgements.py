@@ -43,7 +43,7 @@ class JudgedMove(PluginOutput):
     win_after: Percent
     """Win% after the move, from the mover's view."""
     better_uci: str
-    """The move that the engine prefers, in UCI notation."""
+    """The move that the engine prefers, in UCI notation; in some old analyses by Lichess, the one played."""
     better_san: str
     """The same in standard algebraic notation."""
     better_line: list[str]
@@ -69,7 +69,7 @@ class MoveJudgements(Plugin[MoveJudgementsResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "move_judgements"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Move judgements"
     description: ClassVar[str] = (
         "Inaccuracies, mistakes and blunders of both sides by Lichess's rules, each with the better move and "

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.contract.games import Color
-from app.contract.positions import Score
+from app.contract.positions import EvaluationSource, Score
 from plugins.api import AnalysedGame, PositionEvaluation
 from plugins.lichess import CEILING_CP, INITIAL, Judgement, MoveScores, judge, win_percent
 from plugins.phases import Phase, phases
@@ -104,7 +104,13 @@ def game_line(game: AnalysedGame) -> list[Score | None]:
 
 
 def better_known(game: AnalysedGame) -> list[bool]:
-    """Tell of each move, from ply 1, whether the engine prefers another."""
+    """Tell of each move, from ply 1, whether the engine prefers another.
+
+    Of Lichess's evaluations that is where it gives a line (lila `Info.hasVariation`), whatever its first
+    move: some old exports judge a castling and call the same castling the best move.
+    """
+    if game.evaluations_from is EvaluationSource.LICHESS:
+        return [bool(evaluation.pv) for evaluation in game.evaluations[: game.plies]]
     return [
         bool(evaluation.pv) and evaluation.pv[0] != uci
         for evaluation, uci in zip(game.evaluations, game.uci, strict=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 from app.contract.analyses import EARLIER_PLIES
 from app.contract.games import Clock, Color, LichessEvaluation
-from app.contract.positions import Score
+from app.contract.positions import EvaluationSource, Score
 from plugins.api import AnalysedGame, Division, EarlierGames, Line, PositionEvaluation
 
 BASE = "SH5eqL8e"
@@ -61,8 +61,24 @@ def odd_games(*, evaluated: bool = True) -> Iterator[tuple[str, AnalysedGame]]:
         "with gaps in Lichess's analysis",
         replace(base, lichess_evaluations=tuple(LichessEvaluation() for _ in base.uci)),
     )
-    yield "with Lichess's evaluations in place of an engine's", replace(base, evaluations=_bare(base))
-    yield "with Lichess's lines where a move was worse", replace(base, evaluations=_of_misplayed(base))
+    yield (
+        "with Lichess's evaluations in place of an engine's",
+        replace(
+            base,
+            evaluations=_bare(base),
+            evaluations_from=EvaluationSource.LICHESS,
+            lichess_evaluations=_of_lichess(base),
+        ),
+    )
+    yield (
+        "with Lichess's lines where a move was worse",
+        replace(
+            base,
+            evaluations=_of_misplayed(base),
+            evaluations_from=EvaluationSource.LICHESS,
+            lichess_evaluations=_of_lichess(base),
+        ),
+    )
     yield "with several lines", replace(base, evaluations=tuple(_with_lines(base)))
     yield "that both players know", replace(base, earlier_games=_earlier(base, 25))
     yield "that both players play first", replace(base, earlier_games=_earlier(base, 0))

@@ -91,7 +91,7 @@ def test_a_plugin_that_is_selected_later_gets_the_history_as_well(bench: Bench) 
     analyse(bench, stockfish, PLUGINS=WITHOUT_WISHES)
     bench.wait_settled()
     assert results(bench, "conversion", 1) == {}
-    assert len(results(bench, "accuracy", 2)) == 4
+    assert len(results(bench, "accuracy", 3)) == 4
     analyse(bench, stockfish, PLUGINS=f"{WITHOUT_WISHES},conversion,missed_wins")
     bench.wait_until(lambda: len(results(bench, "conversion", 1)) == 4, "every game has the new result")
     bench.wait_settled()

@@ -27,7 +27,7 @@ from workers.analysis.budget import Budget, scan_nodes
 from workers.analysis.engine import EngineChanged, EngineError, EngineUnfit
 from workers.analysis.evaluator import GameSearch, analysed_game, replay
 from workers.analysis.lease import Lease, OutOfTime, WorkerStopping
-from workers.analysis.lichess_evaluations import lichess_evaluations
+from workers.analysis.lichess_evaluations import over_lichess_evaluations
 from workers.analysis.plugin_registry import PluginRegistry
 from workers.analysis.plugin_runner import PluginFailed, ask_wishes, run_plugin, sendable
 from workers.analysis.position import InvalidPosition
@@ -143,9 +143,9 @@ class Analyst:
         if not claim.uci or not self._needs_evaluations(claim):
             return _Basis(game, self._provenance(engine))
         if self.prefer is EvaluationSource.LICHESS:
-            given = lichess_evaluations(boards, claim.lichess_evaluations)
+            given = over_lichess_evaluations(game, boards)
             if given is not None:
-                return _Basis(replace(game, evaluations=given), _OF_LICHESS)
+                return _Basis(given, _OF_LICHESS)
         search = GameSearch(
             self.workbench.slot, engine, self.budget, boards, claim.uci, known=claim.evaluations
         )

@@ -1,6 +1,7 @@
 """Given Lichess's own evaluations, do Lichess's own numbers come out, and is it told where they don't?"""
 
 import copy
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from tests.unit.plugins.games import ONE_GAME, RAPID, RARITIES, needs_data
 BUNDLED = CHECKOUT / "tests" / "fakes" / "lichess" / "games" / "selfplay.ndjson"
 
 
-def tallies(*files: Path) -> tuple[Tally, Tally]:
-    """Compare by the present formulas alone, and by those of each game."""
+def tallies(*files: Path, first: int | None = None) -> tuple[Tally, Tally]:
+    """Compare by the present formulas alone, and by those of each game; only the first of each file if so."""
     present, detected = Tally(), Tally()
     for file in files:
-        for game in exported_games(file):
+        for game in itertools.islice(exported_games(file), first):
             compare(game, present, detected)
     return present, detected
 
@@ -113,12 +114,63 @@ def test_games_without_numbers_are_not_compared(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err == "parity: no game with Lichess's evaluations and numbers\n"
 
 
+JUDGED_THOUGH_BEST = {
+    "id": "AAAAAAAA",
+    "rated": True,
+    "variant": "standard",
+    "speed": "rapid",
+    "perf": "rapid",
+    "createdAt": 1_600_000_000_000,
+    "lastMoveAt": 1_600_000_600_000,
+    "status": "resign",
+    "winner": "white",
+    "players": {
+        "white": {"user": {"name": "Alice", "id": "alice"}, "rating": 1_500},
+        "black": {
+            "user": {"name": "Bob", "id": "bob"},
+            "rating": 1_500,
+            "analysis": {"inaccuracy": 1, "mistake": 0, "blunder": 0, "acpl": 82},
+        },
+    },
+    "moves": "d4 d5 e4 c5 Nc3 e6 Bb5+ Nd7 Nf3 cxd4 Qxd4 a6 Bxd7+ Bxd7 exd5 Nf6 O-O Rc8 Bg5 Bc5 Qe5 O-O",
+    "analysis": [
+        *(
+            {"eval": cp}
+            for cp in (21, 35, -87, 142, 0, 163, 136, 209, 54, 166, 159, 167, 180, 248, 274, 278, 256, 332)
+        ),
+        *({"eval": cp} for cp in (303, 372, 271)),
+        {
+            "eval": 359,
+            "best": "e8g8",
+            "variation": "O-O Ne4",
+            "judgment": {"name": "Inaccuracy", "comment": "Inaccuracy. O-O was best."},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize("best", ["e8g8", "e8h8"])
+def test_the_very_move_that_lichess_calls_best_keeps_its_label_on_the_way_to_users(
+    tmp_path: Path, best: str
+) -> None:
+    game = copy.deepcopy(JUDGED_THOUGH_BEST)
+    game["analysis"][-1]["best"] = best  # type: ignore[index]
+    file = write(tmp_path, [game])
+    [exported] = exported_games(file)
+    assert exported.analysed is not None
+    _, detected = tallies(file)
+    assert detected.games == {Formulas.PRESENT: 1}
+    assert (detected.judgements, detected.acpl, detected.by_plugins) == (3, 1, 1)
+
+
 @needs_data
 def test_every_real_game_has_the_numbers_of_one_version_of_lila() -> None:
-    present, detected = tallies(RAPID, RARITIES)
-    assert present.sides > 6_000
-    assert present.judgements / (3 * present.sides) >= 0.999
-    assert present.acpl / present.sides >= 0.998
+    # Ten of the twelve with older numbers are among them. `make parity` takes all.
+    present, detected = tallies(RAPID, RARITIES, first=300)
+    assert present.sides > 700
+    assert detected.by_plugins > 300
+    assert present.judgements / (3 * present.sides) >= 0.99
+    assert present.acpl / present.sides >= 0.99
     assert detected.games[Formulas.NEITHER] == 0
     assert detected.games[Formulas.OLDER] < 20
     assert detected.acpl == detected.sides == detected.judgements / 3

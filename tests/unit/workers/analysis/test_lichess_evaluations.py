@@ -3,6 +3,7 @@
 from typing import Any
 
 import chess
+import pytest
 
 from app.contract.games import LichessEvaluation
 from app.contract.positions import Score
@@ -60,10 +61,18 @@ def test_entries_beyond_the_moves_are_left_out() -> None:
     assert len(found) == 2
 
 
-def test_a_line_that_cannot_be_read_is_left_out() -> None:
-    found = converted(["e2e4", "e7e5"], given({**CP, "variation": "Qh5 and wins"}, CP))
+@pytest.mark.parametrize(
+    ("best", "line"),
+    [(None, ()), ("e7e5", ()), ("0000", ()), ("e1h1", ("e1g1",)), ("e1g1", ("e1g1",)), ("b1c3", ("b1c3",))],
+)
+def test_of_a_line_that_cannot_be_read_the_better_move_is_left_if_it_can(
+    best: str | None, line: tuple[str, ...]
+) -> None:
+    judged = {**CP, "best": best, "variation": "Qh5 and wins"}
+    moves = ["e2e4", "e7e5", "g1f3", "g8f6", "f1c4", "f8c5", "a2a3"]
+    found = converted(moves, given(*[CP] * 6, judged))
     assert found is not None
-    assert found[0].pv == ()
+    assert found[6].pv == line
 
 
 def test_chess960_castling_is_written_king_takes_rook() -> None:
