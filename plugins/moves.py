@@ -74,7 +74,7 @@ def rated_moves(game: AnalysedGame) -> tuple[RatedMove, ...]:
     in_phase = phases(game) if game.evaluations else ()
     line = game_line(game)
     befores: list[Score | None] = [INITIAL, *line]
-    afters: list[Score | None] = [*line, None]
+    afters: list[Score | None] = [*line, *[None] * (game.plies - len(line))]
     known = better_known(game)
     found = []
     for index, (before, after) in enumerate(pairwise(game.evaluations)):
@@ -97,7 +97,12 @@ def rated_moves(game: AnalysedGame) -> tuple[RatedMove, ...]:
 
 def game_line(game: AnalysedGame) -> list[Score | None]:
     """Return the scores that Lichess's formulas take: see `plugins.lichess`."""
-    scores: list[Score | None] = [evaluation.score for evaluation in game.evaluations[1:]]
+    scores: list[Score | None]
+    if game.evaluations_from is EvaluationSource.LICHESS:
+        # What it did not rate, such as a dead position after its cut at 200 plies, is no part of its numbers.
+        scores = [evaluation.score for evaluation in (game.lichess_evaluations or ())[: game.plies]]
+    else:
+        scores = [evaluation.score for evaluation in game.evaluations[1:]]
     if scores and scores[-1] == MATE_ON_BOARD:
         scores.pop()  # Lichess does not rate the move that mates
     return scores

@@ -7,10 +7,12 @@ import pytest
 
 from app.contract.games import LichessEvaluation
 from app.contract.positions import Score
+from plugins.accuracy import Accuracy
 from plugins.api import PositionEvaluation
+from plugins.moves import rated_moves
 from tests.unit.workers.analysis.test_evaluator import claim
-from workers.analysis.evaluator import replay
-from workers.analysis.lichess_evaluations import lichess_evaluations
+from workers.analysis.evaluator import analysed_game, replay
+from workers.analysis.lichess_evaluations import lichess_evaluations, over_lichess_evaluations
 
 FOOLS_MATE = ["f2f3", "e7e5", "g2g4", "d8h4"]
 
@@ -94,3 +96,18 @@ def test_a_position_that_was_set_up_is_worth_what_lichess_does_not_say() -> None
         uci = ["e7e6" if " b " in fen else "a2a3"]
         found = converted(uci, given(CP), variant="fromPosition", initial_fen=fen)
         assert (found is not None) is usual
+
+
+STALEMATE = "e2e3 a7a5 d1h5 a8a6 h5a5 h7h5 h2h4 a6h6 a5c7 f7f6 c7d7 e8f7 d7b7 d8d3 b7b8 d3h7 b8c8 f7g6 c8e6"
+
+
+def test_a_dead_position_that_lichess_did_not_rate_is_no_part_of_its_numbers() -> None:
+    uci = STALEMATE.split()
+    # As after its cut at 200 plies. The move that stalemates would lose White 1,000 centipawns.
+    exported = given(*[{"score": {"cp": 1_000}}] * (len(uci) - 1))
+    played = claim(uci=uci, status="stalemate", lichess_evaluations=exported)
+    game = over_lichess_evaluations(analysed_game(played), replay(played))
+    assert game is not None
+    assert game.evaluations[-1].score == Score(cp=0)
+    assert Accuracy().analyse(game).white.acpl == 0
+    assert [move.scores.after for move in rated_moves(game)][-2:] == [Score(cp=1_000), None]
