@@ -20,10 +20,10 @@ from app.contract.analyses import (
     PluginId,
     Provenance,
 )
-from app.contract.games import Clock, LichessEvaluation
+from app.contract.games import Clock
 from app.db.models import Game, GameAnalysis
 from app.errors import NotClaimable, NotFound, StaleFence
-from app.games import history
+from app.games import history, lichess
 from app.positions import repository as positions
 from app.settings import Settings
 
@@ -107,9 +107,7 @@ async def claim(
         winner=game.winner,
         uci=moves.uci or [],
         clocks_cs=moves.clocks_cs,
-        lichess_evaluations=None
-        if moves.source_evaluations is None
-        else [LichessEvaluation.model_validate(item) for item in moves.source_evaluations],
+        lichess_evaluations=lichess.evaluations(game.variant, moves.source_evaluations),
         speed=game.speed,
         clock=_clock(game),
         days_per_turn=game.days_per_turn,

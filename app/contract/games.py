@@ -106,7 +106,8 @@ class LichessEvaluation(WireModel):
     score: Score | None = None
     """None where Lichess gave neither."""
     best: Text | None = None
-    """The better move, in UCI notation, where the played one was judged."""
+    """The better move, in UCI notation, where the played one was judged. As it leaves the API, castling is
+    written as in `Moves.uci`."""
     variation: Text | None = None
     """The better line, in SAN."""
     judgement: Text | None = None

@@ -8,12 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import BudgetMode
 from app.contract.borrowing import Searched, best_line, lenders
-from app.contract.games import LichessEvaluation
 from app.contract.positions import EngineIdentity, EvaluationSource, Score, exact_score
 from app.contract.rules import initial_board
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 from app.errors import NotFound
-from app.games import repository, views
+from app.games import lichess, repository, views
 from app.positions import repository as positions
 
 
@@ -38,17 +37,17 @@ async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
         initial_score=None if worth[0] is None else worth[0].score,
         middlegame_ply=game.middlegame_ply,
         endgame_ply=game.endgame_ply,
-        moves=_moves(moves, worth[1:]),
+        moves=_moves(game, moves, worth[1:]),
         details=None if analysis is None else await _analysis(session, game, analysis),
         results=[await _result(session, row) for row in await repository.results(session, game.id)],
         extra=game.extra,
     )
 
 
-def _moves(moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]:
+def _moves(game: Game, moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]:
     uci = moves.uci or []
     clocks = moves.clocks_cs or []
-    lichess = moves.source_evaluations or []
+    given = lichess.evaluations(game.variant, moves.source_evaluations) or []
     return [
         views.MoveView(
             ply=index + 1,
@@ -58,7 +57,7 @@ def _moves(moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]
             score=None if after is None else after.score,
             nodes=None if after is None else after.nodes,
             best_line=None if after is None else after.best_line,
-            lichess=LichessEvaluation.model_validate(lichess[index]) if index < len(lichess) else None,
+            lichess=given[index] if index < len(given) else None,
         )
         for index, (san, after) in enumerate(zip(moves.san, worth, strict=True))
     ]

@@ -96,7 +96,9 @@ def test_unfinished_and_unsupported_games_do_not_wait(api: Api, ledger: Ledger, 
 @pytest.mark.parametrize("variant", ["standard", "chess960", "fromPosition"])
 def test_a_claim_carries_all_that_an_analysis_needs(ledger: Ledger, analyst: Analyst, variant: str) -> None:
     fen = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
-    game = make_game(1, variant=variant, initialFen=fen, clocks=[100, 99, 98, 97], analysis=[{"eval": 1}])
+    castling = {"eval": 1, "best": "e8h8", "variation": "O-O"}
+    analysis = [{"eval": 1}, {"eval": 1}, {"eval": 1}, castling]
+    game = make_game(1, variant=variant, initialFen=fen, clocks=[100, 99, 98, 97], analysis=analysis)
     ledger.store(1, [game])
     claim = analyst.claim("game0001")
     assert (claim.id, claim.attempt, claim.lease_seconds) == ("game0001", 1, 120)
@@ -104,7 +106,10 @@ def test_a_claim_carries_all_that_an_analysis_needs(ledger: Ledger, analyst: Ana
     assert claim.uci == ["e2e4", "e7e5", "g1f3", "b8c6"]
     assert claim.clocks_cs == [100, 99, 98, 97]
     assert claim.lichess_evaluations is not None
-    assert [item.score and item.score.cp for item in claim.lichess_evaluations] == [1]
+    assert [item.score and item.score.cp for item in claim.lichess_evaluations] == [1] * 4
+    assert claim.lichess_evaluations[3].best == ("e8h8" if variant == "chess960" else "e8g8")
+    shown = ledger.api.reader.get("/v1/games/game0001").json()["moves"]
+    assert shown[3]["lichess"]["best"] == claim.lichess_evaluations[3].best
     assert claim.plugins == [ACCURACY]
     assert claim.evaluations == []
 
