@@ -23,6 +23,7 @@ def evaluations(variant: str, stored: Sequence[dict[str, Any]] | None) -> list[L
 
 def _king_to_its_square(item: LichessEvaluation) -> LichessEvaluation:
     # A queen or a rook may go from e1 to h1 as well: the line says which piece it is.
-    if item.best not in _CASTLING or not (item.variation or "").startswith("O-O"):
+    castled = _CASTLING.get(item.best or "")
+    if castled is None or not (item.variation or "").startswith("O-O"):
         return item
-    return item.model_copy(update={"best": _CASTLING[item.best]})
+    return item.model_copy(update={"best": castled})
