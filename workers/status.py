@@ -6,8 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+
 from workers.progress import Board, Slot
 from workers.settings import Role
+
+_LOG = structlog.get_logger(__name__)
 
 _RATE_SECONDS: Final = {Role.CONSUMER: 30.0, Role.ANALYSIS_CONSUMER: 600.0}
 """Over how long the speed of a role with many children is measured."""
@@ -44,6 +49,18 @@ class Status:
             self._done.popleft()
         then, done_then = self._done[0]
         return (done - done_then) / (now - then) if now > then else 0.0
+
+
+def note_backlog(board: Board, every_seconds: float, count: Callable[[], int]) -> None:
+    """Note how many games wait, if nobody has for so long; no failure to count them is the task's."""
+    if not board.backlog_is_due(every_seconds):
+        return
+    try:
+        board.set_backlog(count())
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, only a line of status lacks a number
+        _LOG.warning("backlog_not_counted", error=f"{type(error).__name__}: {error}")
 
 
 def _storing(rate: float, backlog: int | None) -> str:

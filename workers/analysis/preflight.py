@@ -22,8 +22,13 @@ def check(settings: Settings) -> None:
     engine_options(settings)
 
 
+@functools.cache
 def plugins(settings: Settings) -> PluginRegistry:
-    """Return the active plugins, or raise ConfigurationError."""
+    """Return the active plugins, or raise ConfigurationError.
+
+    Forked processes inherit the answer: those that come later run what the first ones run, whatever has
+    become of the installation.
+    """
     try:
         return load_plugins(settings.selected_plugins)
     except PluginError as error:

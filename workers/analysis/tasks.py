@@ -1,6 +1,5 @@
 """Which Celery tasks analyse games?"""
 
-import contextlib
 import functools
 import os
 import socket
@@ -17,12 +16,12 @@ from workers.analysis.budget import Budget
 from workers.analysis.consumer import Analyst
 from workers.analysis.scheduler import Scheduler
 from workers.analysis.workbench import Workbench
-from workers.api_client import ApiError, get_api_client
+from workers.api_client import get_api_client
 from workers.broker import connect, queue_length
 from workers.celery_app import app, stop_requested
 from workers.progress import board
 from workers.settings import get_settings
-from workers.status import utc
+from workers.status import note_backlog, utc
 
 _LOG = structlog.get_logger(__name__)
 
@@ -45,9 +44,7 @@ def enqueue_analysis_tasks() -> None:
 @app.task(name=str(TaskName.ANALYZE_GAME))
 def analyze_game(game: str) -> None:
     """Analyse one game. May come twice or never: the lease in PostgreSQL decides who works on it."""
-    if board.backlog_is_due(_BACKLOG_SECONDS):
-        with contextlib.suppress(ApiError):  # only a line of status lacks it
-            board.set_backlog(get_api_client().count_backlog(preflight.plugins(get_settings()).ids))
+    note_backlog(board, _BACKLOG_SECONDS, _backlog)
     if _analyst().analyze(game) is not None:
         board.count()
         _refill()
@@ -65,6 +62,10 @@ def _refill() -> None:
             enqueue_analysis_tasks.apply_async(expires=settings.analysis_schedule_seconds)
     except (redis.RedisError, OperationalError) as error:
         _LOG.warning("refill_not_sent", error=str(error))  # Beat will
+
+
+def _backlog() -> int:
+    return get_api_client().count_backlog(preflight.plugins(get_settings()).ids)
 
 
 def _send(game: str) -> None:

@@ -4,7 +4,6 @@ All are delivered at least once, late acknowledged, and not retried: what one le
 knows, and the next round of `orchestrator` finds. Their time limits are in celery_app.py.
 """
 
-import contextlib
 import functools
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ from workers.ingestion.pressure import Pressure
 from workers.ingestion.producer import Producer
 from workers.progress import board
 from workers.settings import get_settings
-from workers.status import closed_for
+from workers.status import closed_for, note_backlog
 
 _LOG = structlog.get_logger(__name__)
 
@@ -78,9 +77,7 @@ def fetch_player_games(player: str) -> None:
 def process_game_data(requests: list[SimpleRequest]) -> None:
     """Parse and store games, one a request; its arguments are those of Delivery."""
     consumer.process(get_api_client(), [request.args for request in requests])
-    if board.backlog_is_due(_BACKLOG_SECONDS):
-        with contextlib.suppress(redis.RedisError):  # only a line of status lacks it
-            board.set_backlog(broker.queue_length(_redis(), QueueName.DB))
+    note_backlog(board, _BACKLOG_SECONDS, lambda: broker.queue_length(_redis(), QueueName.DB))
 
 
 def _send_fetch(player: str) -> None:

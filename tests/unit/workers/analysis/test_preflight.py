@@ -23,7 +23,19 @@ def settings(*engines: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    preflight.plugins.cache_clear()
     monkeypatch.setattr(preflight, "load_plugins", lambda _names: PluginRegistry([Good()]))
+
+
+def test_what_was_loaded_at_the_start_stays_although_it_is_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_names: object) -> PluginRegistry:
+        raise PluginError("no plugin is installed")
+
+    loaded = preflight.plugins(settings(folder))
+    monkeypatch.setattr(preflight, "load_plugins", gone)
+    assert preflight.plugins(settings(folder)) is loaded
 
 
 def test_a_good_host_passes_and_its_engine_is_tried_once(folder: Path) -> None:

@@ -1,11 +1,13 @@
 """Do the tasks carry the names that others send them by, and keep the slots busy?"""
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from app.contract.analyses import AnalysisState
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
+from app.kit.environment import ConfigurationError
 from tests.unit.workers.analysis.fake_api import FakeApi
-from workers.analysis import tasks
+from workers.analysis import preflight, tasks
 from workers.celery_app import app
 from workers.progress import Board
 from workers.settings import Settings
@@ -111,6 +113,31 @@ def test_a_backlog_that_can_not_be_asked_for_hinders_no_game(
     api.refuse["backlog"] = (503, "unavailable")
     analyze(monkeypatch, AnalysisState.DONE)
     assert (board.backlog, board.slots(1)[0].done) == (None, 1)
+
+
+def test_a_backlog_of_plugins_that_are_gone_hinders_no_game(
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[object],  # noqa: ARG001
+    board: Board,
+) -> None:
+    def gone(_: Settings) -> None:
+        raise ConfigurationError("no plugin is installed")
+
+    monkeypatch.setattr(preflight, "plugins", gone)
+    analyze(monkeypatch, AnalysisState.DONE)
+    assert (board.backlog, board.slots(1)[0].done) == (None, 1)
+
+
+def test_a_time_limit_that_ends_a_count_ends_the_task(
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[object],  # noqa: ARG001
+) -> None:
+    def slow(_: Settings) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(preflight, "plugins", slow)
+    with pytest.raises(SoftTimeLimitExceeded):
+        analyze(monkeypatch, AnalysisState.DONE)
 
 
 def test_a_game_that_nobody_could_claim_asks_for_no_more(
