@@ -1,11 +1,13 @@
 """Does the schedule run, and what comes next?"""
 
+import os
 from typing import Any
 
 import structlog
 from celery.beat import PersistentScheduler
 
 from app.kit.systemd import ServiceManager
+from workers.program import Program, installed
 from workers.status import duration
 
 _LOG = structlog.get_logger(__name__)
@@ -14,8 +16,15 @@ _LOG = structlog.get_logger(__name__)
 class Scheduler(PersistentScheduler):
     """Celery's schedule in a file, which feeds systemd's watchdog with each round."""
 
-    def __init__(self, *args: Any, manager: ServiceManager | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        manager: ServiceManager | None = None,
+        program: Program | None = None,
+        **kwargs: Any,
+    ) -> None:
         self._manager = manager or ServiceManager()
+        self._program = program or Program(installed())
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -24,7 +33,13 @@ class Scheduler(PersistentScheduler):
         self._manager.ready()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send what is due; return for how many seconds to sleep."""
+        """Send what is due; return for how many seconds to sleep.
+
+        Raises SystemExit, which Celery takes for a stop, where another program was installed beneath it.
+        """
+        if (change := self._program.change()) is not None:
+            _LOG.warning("program_changed", change=change)
+            raise SystemExit(os.EX_TEMPFAIL)
         self._manager.alive()
         self._heed_clock()
         pause: float = super().tick(*args, **kwargs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.contract.names import QUEUE_OF_TASK, QueueName
 from app.kit.environment import EX_CONFIG, ConfigurationError, NotNowError
+from workers import program
 from workers.settings import Role, Settings, get_settings
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _run_worker(role: Role, settings: Settings) -> int:
         without_heartbeat=True,
         quiet=True,
         consumer_cls=unit.PatientConsumer,
-        unit=unit.of_role(role, _concurrency(role, settings)),
+        unit=unit.of_role(role, _concurrency(role, settings), _program(role, settings)),
     )
     # What is loaded now lives as long as the process: the children's garbage collector need not visit it,
     # and so does not copy the pages that they share (a consumer's child: 21 instead of 34 MiB of its own).
@@ -140,6 +141,15 @@ def _run_worker(role: Role, settings: Settings) -> int:
     gc.freeze()
     process.start()
     return int(process.exitcode or os.EX_OK)
+
+
+def _program(role: Role, settings: Settings) -> program.Program:
+    distributions = program.installed()
+    if role in _ANALYSIS:
+        from workers.analysis import plugin_registry  # noqa: PLC0415  as above
+
+        distributions += plugin_registry.distributions(settings.selected_plugins)
+    return program.Program(distributions)
 
 
 def _concurrency(role: Role, settings: Settings) -> int:

@@ -1,10 +1,11 @@
-"""When does a worker feed systemd's watchdog, and what does it tell of itself?
+"""When does a worker feed systemd's watchdog, what does it tell of itself, and when does it end by itself?
 
 From the loop that works: a timer of Celery's event loop, and Kombu's loop that waits for the broker. A loop
 that ticks says nothing of the children, though (celery#4185): so the watchdog is fed only while the pool
 gets on.
 """
 
+import os
 import time
 from collections.abc import Callable, Collection
 from typing import Any, Final
@@ -16,6 +17,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.consumer.control import Control
 
 from app.kit.systemd import ServiceManager, notice_seconds, watchdog_seconds
+from workers.program import Program
 from workers.progress import Board, board
 from workers.settings import Role
 from workers.status import Status
@@ -67,9 +69,17 @@ class Unit:
         watch: PoolWatch | None,
         describe: Callable[[], str],
         interval_seconds: float,
+        *,
+        changed: Callable[[], str | None] = lambda: None,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the pool's watch, None where systemd does not watch, and what writes the line of status."""
+        """Take the pool's watch, None where systemd does not watch, and what writes the line of status.
+
+        `changed` tells what became another beneath this process, and `end` ends it then.
+        """
         self._manager = manager
+        self._changed = changed
+        self._end = end
         self._watch = watch
         self._describe = describe
         self.interval_seconds = interval_seconds
@@ -86,6 +96,9 @@ class Unit:
         """Feed the watchdog if the pool gets on, and say what it does."""
         if self._feed(handed_over):
             self._manager.status(self._describe())
+        if not self._stopping and (change := self._changed()) is not None:
+            _LOG.warning("program_changed", change=change)
+            self._end()
 
     def without_broker(self) -> None:
         """Say that the broker is away, which is no hang; call it again and again."""
@@ -162,7 +175,13 @@ class PatientConsumer(Consumer):
 STEPS: Final = (Notices,)
 
 
-def of_role(role: Role, processes: int) -> Unit:
+def end_worker() -> None:
+    """Do what SIGTERM does, with a status after which systemd starts the worker anew."""
+    signals.worker_shutting_down.send(sender=None, sig="none", how="Warm", exitcode=os.EX_TEMPFAIL)
+    state.should_stop = os.EX_TEMPFAIL  # type: ignore[assignment]  # None in its stubs
+
+
+def of_role(role: Role, processes: int, program: Program) -> Unit:
     """Return the unit of a role with so many children; it says STOPPING when the worker is told to stop."""
     silence = watchdog_seconds()
     unit = Unit(
@@ -170,6 +189,8 @@ def of_role(role: Role, processes: int) -> Unit:
         None if silence is None else PoolWatch(board, processes, silence),
         Status(role, board, processes).line,
         notice_seconds(),
+        changed=program.change,
+        end=end_worker,
     )
     signals.worker_shutting_down.connect(lambda **_: unit.stopping(), weak=False)
     return unit

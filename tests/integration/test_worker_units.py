@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -103,6 +104,26 @@ def test_a_role_is_ready_only_when_it_takes_tasks_and_an_absent_broker_is_no_han
             unit.wait_fed()
     finally:
         stack.restart("redis")
+
+
+def test_a_worker_whose_plugins_are_uninstalled_beneath_it_ends_to_start_anew(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    info = tmp_path / "site" / "swings-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: swings\nVersion: 1.0\n")
+    # An entry point of our own once more, which is no conflict.
+    (info / "entry_points.txt").write_text(
+        "[scoresheet.plugins]\nlargest_swing = plugins.largest_swing:LargestSwing\n"
+    )
+    environment["PYTHONPATH"] = f"{info.parent}:{CHECKOUT}"
+    with running(Role.ANALYSIS_PRODUCER, tmp_path, environment) as unit:
+        unit.wait_ready()
+        shutil.rmtree(info)
+        unit.wait_until(lambda: unit.process.poll() is not None, "its end")
+        assert unit.process.returncode == os.EX_TEMPFAIL
+        assert "STOPPING=1" in unit.finish()
+    assert "swings was removed" in unit.log_path.read_text()
 
 
 def test_an_idle_child_that_is_stopped_is_noticed_when_it_takes_up_no_task(

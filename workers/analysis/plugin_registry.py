@@ -1,7 +1,7 @@
 """Which plugins are installed and fit to run?"""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 from app.contract.analyses import PluginId
 from plugins.api import Needs
@@ -13,6 +13,10 @@ GROUP = "scoresheet.plugins"
 
 class PluginError(Exception):
     """A plugin is missing, broken or in conflict with another; the message is one line."""
+
+
+class NothingInstalled(PluginError):
+    """No plugin is there at all, not even those that come with Scoresheet."""
 
 
 class PluginRegistry:
@@ -50,6 +54,16 @@ def find_plugins(installed: Iterable[EntryPoint] | None = None) -> dict[str, lis
     return dict(sorted(found.items()))
 
 
+def distributions(selection: Collection[str] | None = None) -> list[Distribution]:
+    """Return what the plugins of all installed distributions, or only those selected by name, come with."""
+    return [
+        entry.dist
+        for name, entries in find_plugins().items()
+        for entry in entries
+        if entry.dist is not None and (selection is None or name in selection)
+    ]
+
+
 def load_plugins(
     selection: Collection[str] | None = None, *, installed: Iterable[EntryPoint] | None = None
 ) -> PluginRegistry:
@@ -62,14 +76,12 @@ def load_plugins(
     for name, entries in found.items():
         if len(values := {entry.value for entry in entries}) > 1:
             raise PluginError(f"plugin {name!r} is installed twice: {' and '.join(sorted(values))}")
+    if not found:
+        raise NothingInstalled(f"no plugin is installed (entry points of the group {GROUP})")
     names = sorted(found) if selection is None else sorted(set(selection))
     missing = [name for name in names if name not in found]
     if missing:
-        raise PluginError(
-            f"no such plugin: {', '.join(missing)} (installed: {', '.join(sorted(found)) or 'none'})"
-        )
-    if not names:
-        raise PluginError(f"no plugin is installed (entry points of the group {GROUP})")
+        raise PluginError(f"no such plugin: {', '.join(missing)} (installed: {', '.join(sorted(found))})")
     return PluginRegistry([_load(found[name][0]) for name in names])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.kit.environment import ConfigurationError, NotNowError
 from workers.analysis.engine import EngineOptions
 from workers.analysis.engine_builds import EngineBuild, fastest, installed, try_builds
-from workers.analysis.plugin_registry import PluginError, PluginRegistry, load_plugins
+from workers.analysis.plugin_registry import NothingInstalled, PluginError, PluginRegistry, load_plugins
 from workers.settings import Settings
 
 _PATIENCE_SECONDS = 60.0
@@ -24,13 +24,15 @@ def check(settings: Settings) -> None:
 
 @functools.cache
 def plugins(settings: Settings) -> PluginRegistry:
-    """Return the active plugins, or raise ConfigurationError.
+    """Return the active plugins, or raise ConfigurationError; NotNowError if not even Scoresheet's are there.
 
     Forked processes inherit the answer: those that come later run what the first ones run, whatever has
     become of the installation.
     """
     try:
         return load_plugins(settings.selected_plugins)
+    except NothingInstalled as error:  # as amid an upgrade in place
+        raise NotNowError(str(error)) from error
     except PluginError as error:
         chosen = "SCORESHEET_PLUGINS: " if settings.selected_plugins else ""
         raise ConfigurationError(f"{chosen}{error}") from error

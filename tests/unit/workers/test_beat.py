@@ -44,6 +44,14 @@ def test_it_is_ready_once_the_schedule_is_loaded(scheduler: Scheduler, said: lis
     assert "orchestrator" in scheduler.schedule
 
 
+def test_it_stops_where_its_program_was_changed_beneath_it(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler._program, "change", lambda: "scoresheet was replaced")
+    with pytest.raises(SystemExit):
+        scheduler.tick()
+
+
 def test_each_round_feeds_the_watchdog_and_names_what_comes_next(
     scheduler: Scheduler, said: list[str]
 ) -> None:

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import signals
 from celery.worker import state
 
 from app.kit.systemd import ServiceManager
 from tests.unit.workers.test_progress import Clock
 from workers.progress import Board
-from workers.unit import Notices, PatientConsumer, PoolWatch, Unit
+from workers.unit import Notices, PatientConsumer, PoolWatch, Unit, end_worker
 
 SILENCE_SECONDS = 60.0
 
@@ -115,6 +116,34 @@ def test_a_unit_that_systemd_does_not_watch_hangs_in_silence() -> None:
     said: list[str] = []
     Unit(ServiceManager(said.append), None, lambda: "busy", 5.0).tick(["task-1"])
     assert said == ["WATCHDOG=1", "STATUS=busy"]
+
+
+def test_a_worker_whose_program_was_changed_beneath_it_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    changes = iter([None, "scoresheet was replaced", "scoresheet was replaced"])
+    unit = Unit(
+        ServiceManager(said.append),
+        None,
+        lambda: "busy",
+        5.0,
+        changed=lambda: next(changes),
+        end=end_worker,
+    )
+    monkeypatch.setattr(state, "should_stop", None)
+    told: list[int] = []
+
+    def shutting_down(exitcode: int, **_: Any) -> None:
+        told.append(exitcode)
+        unit.stopping()
+
+    signals.worker_shutting_down.connect(shutting_down)
+    unit.tick(())
+    assert (told, state.should_stop) == ([], None)
+    for _ in range(2):
+        unit.tick(())
+    assert told == [75]  # after which systemd starts it anew
+    assert state.should_stop == 75
+    assert said[-2:] == ["STOPPING=1", "STATUS=stopping: ends or hands back what is under way"]
 
 
 class Hub:

@@ -10,7 +10,7 @@ from tests.fakes.engine import Fault
 from tests.unit.workers.analysis.bad_plugins import Good
 from workers.analysis import preflight
 from workers.analysis.engine import EngineOptions
-from workers.analysis.plugin_registry import PluginError, PluginRegistry
+from workers.analysis.plugin_registry import PluginError, PluginRegistry, load_plugins
 from workers.settings import Settings
 
 
@@ -25,6 +25,14 @@ def settings(*engines: Path) -> Settings:
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     preflight.plugins.cache_clear()
     monkeypatch.setattr(preflight, "load_plugins", lambda _names: PluginRegistry([Good()]))
+
+
+def test_an_installation_without_any_plugin_may_be_whole_at_the_next_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "load_plugins", lambda _names: load_plugins(installed=[]))
+    with pytest.raises(NotNowError, match="no plugin is installed"):
+        preflight.plugins(settings(folder))
 
 
 def test_what_was_loaded_at_the_start_stays_although_it_is_gone(
