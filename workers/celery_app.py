@@ -3,6 +3,7 @@
 import logging
 import mmap
 import os
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from kombu import Queue
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from app.kit.logging import configure_logging
 from app.kit.systemd import notice_seconds
+from workers import failures
 from workers.progress import board
 from workers.settings import Settings
 
@@ -60,6 +62,9 @@ def stop_requested() -> bool:
 class ScoresheetTask(_Task):
     """Base of all tasks: names itself in every log line and logs a failure once, with its cause.
 
+    A failure that the last run had as well is logged in a line, and tasks that go on failing slow down
+    (failures.py).
+
     Delivery is at least once: late acknowledgement, a killed child's message comes back. Failures are not
     retried by Celery: what is still to do stands in PostgreSQL, and the schedulers find it there.
     """
@@ -67,6 +72,7 @@ class ScoresheetTask(_Task):
     abstract = True
     # Else a running task remembers every message it sends: a fetch would grow with its history.
     trail = False
+    _last_failure: str | None = None
 
     def identity(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return what names this run of the task in the log."""
@@ -79,14 +85,28 @@ class ScoresheetTask(_Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task with its identity bound to the log."""
         with structlog.contextvars.bound_contextvars(task=str(self.name), **self.identity(*args, **kwargs)):
+            began = time.monotonic()
             board.begin()
             try:
-                return self.run(*args, **kwargs)
-            except Exception:
-                _LOG.exception("task_failed")
+                result = self.run(*args, **kwargs)
+            except Exception as error:
+                self._failed(error, began)
                 raise
+            else:
+                board.succeed()
+                return result
             finally:
                 board.end()
+
+    def _failed(self, error: Exception, began: float) -> None:
+        reason = failures.described(error)
+        in_a_row = board.fail(reason)
+        if in_a_row > 1 and reason == self._last_failure:
+            _LOG.error("task_failed", error=reason, in_a_row=in_a_row)
+        else:
+            _LOG.exception("task_failed", in_a_row=in_a_row)
+        self._last_failure = reason
+        failures.rest(began, failures.pause_seconds(in_a_row), stop_requested, board.advance)
 
 
 def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:

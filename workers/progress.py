@@ -20,7 +20,7 @@ MAX_PROCESSES: Final = 256
 _SLOT_BYTES: Final = 256
 _TEXT_BYTES: Final = 160
 # Of a slot, and of the header in front of them all.
-_BUSY, _MOVED_AT, _PATIENCE, _DONE, _TEXT = 0, 8, 16, 24, 32
+_BUSY, _MOVED_AT, _PATIENCE, _DONE, _FAILED, _TEXT = 0, 8, 16, 24, 32, 40
 _BACKLOG, _BACKLOG_AT = 0, 8
 _INTEGER: Final = struct.Struct("@q")
 _SECONDS: Final = struct.Struct("@d")
@@ -38,6 +38,8 @@ class Slot:
     """How much longer than others the present step of its task may take."""
     done: int
     """Games, since the worker started."""
+    failures: int
+    """Tasks that failed one after another, up to the last one that ended."""
     text: str
     """What it says of itself; may be empty."""
 
@@ -56,10 +58,13 @@ class Board:
         """Write to the slot of that number from now on; whoever had it is gone."""
         self._mine = (1 + index) * _SLOT_BYTES
         self.say("")
+        self.succeed()
         self.end()
 
     def begin(self) -> None:
         """Note that a task begins."""
+        if self._failures:
+            self._line_stays = False  # it says why the last task failed
         self.advance()
         _INTEGER.pack_into(self._memory, self._mine + _BUSY, 1)
 
@@ -75,6 +80,20 @@ class Board:
         _INTEGER.pack_into(self._memory, self._mine + _BUSY, 0)
         self.advance()
 
+    def succeed(self) -> None:
+        """Note that the task did not fail."""
+        _INTEGER.pack_into(self._memory, self._mine + _FAILED, 0)
+
+    def fail(self, reason: str) -> int:
+        """Note that the task failed, and why; returns how many have failed in a row."""
+        _INTEGER.pack_into(self._memory, self._mine + _FAILED, self._failures + 1)
+        self.say(reason, stays=True)
+        return self._failures
+
+    @property
+    def _failures(self) -> int:
+        return int(_INTEGER.unpack_from(self._memory, self._mine + _FAILED)[0])
+
     def count(self, games: int = 1) -> None:
         """Note games that are done."""
         (done,) = _INTEGER.unpack_from(self._memory, self._mine + _DONE)
@@ -83,7 +102,7 @@ class Board:
     def say(self, text: str, *, stays: bool = False) -> None:
         """Set the child's line until the end of the task or, if it `stays`, until the next line."""
         self._line_stays = stays
-        raw = text.encode()[:_TEXT_BYTES].ljust(_TEXT_BYTES, b"\0")
+        raw = text.encode(errors="replace")[:_TEXT_BYTES].ljust(_TEXT_BYTES, b"\0")
         start = self._mine + _TEXT
         self._memory[start : start + _TEXT_BYTES] = raw
 
@@ -118,6 +137,7 @@ class Board:
             moved_at=_SECONDS.unpack_from(self._memory, start + _MOVED_AT)[0],
             patience_seconds=_SECONDS.unpack_from(self._memory, start + _PATIENCE)[0],
             done=_INTEGER.unpack_from(self._memory, start + _DONE)[0],
+            failures=_INTEGER.unpack_from(self._memory, start + _FAILED)[0],
             text=raw.rstrip(b"\0").decode(errors="replace"),
         )
 

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
+from workers.failures import LOOP_FROM, described
 from workers.progress import Board, Slot
 from workers.settings import Role
 
@@ -34,6 +35,9 @@ class Status:
     def line(self) -> str:
         """Return the line; call it regularly."""
         slots = self._board.slots(self._processes)
+        worst = max(slots, key=lambda slot: slot.failures)
+        if worst.failures >= LOOP_FROM:
+            return f"failing, {worst.failures:,} times in a row: {worst.text}"
         if self._role not in _RATE_SECONDS:
             return slots[0].text or "idle"
         rate = self._rate(sum(slot.done for slot in slots), _RATE_SECONDS[self._role])
@@ -60,7 +64,7 @@ def note_backlog(board: Board, every_seconds: float, count: Callable[[], int]) -
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, only a line of status lacks a number
-        _LOG.warning("backlog_not_counted", error=f"{type(error).__name__}: {error}")
+        _LOG.warning("backlog_not_counted", error=described(error))
 
 
 def _storing(rate: float, backlog: int | None) -> str:

@@ -1,5 +1,6 @@
 """Are tasks delivered as FACTS and the architecture ask, and is each failure logged once, without secrets?"""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import workers.ingestion.tasks
 from app.contract.ingestion import Observations, StoreAnswer
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from tests.unit.workers.ingestion.fakes import FakeApi
-from workers import celery_app
+from workers import celery_app, failures
 from workers.beat import Scheduler
 from workers.celery_app import app
 from workers.ingestion.lock import GateBusyError, GateClosedError
@@ -159,6 +160,61 @@ def test_a_failure_is_logged_once_with_its_cause_and_without_the_payload(
     assert "task_failed" in line
     assert "alice" in line
     assert "PAYLOAD" not in line
+
+
+class Loop:
+    """A task that fails as it is told, in a child whose rests are only noted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.board = Board()
+        self.pauses: list[float] = []
+        self.errors: list[Exception | None] = []
+        monkeypatch.setattr(celery_app, "board", self.board)
+        monkeypatch.setattr(failures, "rest", lambda _, seconds, *__: self.pauses.append(seconds))
+        monkeypatch.setattr(workers.ingestion.tasks, "_producer", lambda: self)
+
+    def fetch(self, _: str) -> bool:
+        if (error := self.errors.pop(0)) is not None:
+            raise error
+        return False
+
+    def run(self, *errors: Exception | None) -> None:
+        """Run the task once for each."""
+        self.errors = list(errors)
+        for _ in errors:
+            run(workers.ingestion.tasks.fetch_player_games, "alice")
+
+
+def test_tasks_that_fail_one_after_another_slow_down_until_one_succeeds(
+    settings: Settings,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = Loop(monkeypatch)
+    loop.run(*[RuntimeError("gone")] * 10)
+    assert loop.pauses == [0, 0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert loop.board.slots(1)[0].failures == 10
+    loop.run(None, RuntimeError("gone"))
+    assert loop.pauses[10:] == [0]
+
+
+def test_a_failure_that_repeats_itself_is_logged_in_a_line(
+    settings: Settings,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logging.getLogger().handlers[0].setStream(sys.stderr)  # type: ignore[attr-defined]  # as above
+    gone = RuntimeError("gone")
+    Loop(monkeypatch).run(gone, gone, ValueError("other"), gone, None, gone)
+    logged = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line["event"] for line in logged} == {"task_failed"}
+    assert [("exception" in line, line["in_a_row"]) for line in logged] == [
+        (True, 1),
+        (False, 2),
+        (True, 3),
+        (True, 4),
+        (True, 1),
+    ]
+    assert logged[1]["error"] == "RuntimeError: gone"
 
 
 def test_a_task_s_slot_says_that_it_is_busy_and_what_it_has_done(

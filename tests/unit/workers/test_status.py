@@ -29,6 +29,24 @@ def test_a_role_that_has_done_nothing_is_idle(role: Role) -> None:
     assert Status(role, Board(), 4).line() == "idle"
 
 
+@pytest.mark.parametrize("role", list(Role))
+def test_tasks_that_fail_one_after_another_are_told_before_all_else(role: Role) -> None:
+    board = Board()
+    status = Status(role, board, 4)
+    board.take_slot(0)
+    for _ in range(3):
+        assert status.line() in {"idle", "RuntimeError: no such plugin"}
+        board.begin()
+        board.fail("RuntimeError: no such plugin")
+        board.end()
+    assert status.line() == "failing, 3 times in a row: RuntimeError: no such plugin"
+    board.begin()
+    assert status.line() == "failing, 3 times in a row: RuntimeError: no such plugin"
+    board.succeed()
+    board.end()
+    assert status.line() == "idle"
+
+
 def test_a_role_with_one_child_says_what_that_says() -> None:
     board = Board()
     status = Status(Role.PRODUCER, board, 1)
