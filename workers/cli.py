@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import structlog
+
 from app.contract.names import QUEUE_OF_TASK, QueueName
 from app.kit.environment import EX_CONFIG, ConfigurationError, NotNowError
-from workers import program
+from workers import memory, program
 from workers.settings import Role, Settings, get_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+
+_LOG = structlog.get_logger(__name__)
 
 
 class _Worker(NamedTuple):
@@ -39,6 +43,10 @@ _WORKERS: Final = MappingProxyType(
         Role.ANALYSIS_CONSUMER: _Worker(QueueName.ANALYSIS, "workers.analysis.tasks", 500, 600_000),
     }
 )
+_STORING_MIB: Final = 40
+"""Memory of its own of a process that stores games. All of them together get half of what is left."""
+_ANALYSING_MIB: Final = 235
+"""Memory of a process that analyses, with its engine but without the engine's hash (docs/analysis.md)."""
 _ANALYSIS: Final = frozenset({Role.ANALYSIS_PRODUCER, Role.ANALYSIS_CONSUMER})
 
 
@@ -117,12 +125,13 @@ def _run_worker(role: Role, settings: Settings) -> int:
 
     celery = configure(settings)
     worker = _WORKERS[role]
+    processes = _concurrency(role, settings)
     importlib.import_module(worker.tasks)
     celery.steps["consumer"].update(unit.STEPS)
     process = celery.Worker(
         hostname=f"{role}@{socket.gethostname()}",
         queues=[str(worker.queue)],
-        concurrency=_concurrency(role, settings),
+        concurrency=processes,
         pool="prefork",
         loglevel=settings.log_level,
         prefetch_multiplier=_messages_at_once(role, celery),
@@ -133,7 +142,7 @@ def _run_worker(role: Role, settings: Settings) -> int:
         without_heartbeat=True,
         quiet=True,
         consumer_cls=unit.PatientConsumer,
-        unit=unit.of_role(role, _concurrency(role, settings), _program(role, settings)),
+        unit=unit.of_role(role, processes, _program(role, settings)),
     )
     # What is loaded now lives as long as the process: the children's garbage collector need not visit it,
     # and so does not copy the pages that they share (a consumer's child: 21 instead of 34 MiB of its own).
@@ -153,10 +162,26 @@ def _program(role: Role, settings: Settings) -> program.Program:
 
 
 def _concurrency(role: Role, settings: Settings) -> int:
-    return {
-        Role.CONSUMER: settings.consumer_concurrency,
-        Role.ANALYSIS_CONSUMER: settings.analysis_concurrency,
-    }.get(role, 1)
+    """Return how many processes a role starts: as many as are set, or as the default if memory suffices."""
+    if role not in {Role.CONSUMER, Role.ANALYSIS_CONSUMER}:
+        return 1
+    setting = "consumer_concurrency" if role is Role.CONSUMER else "analysis_concurrency"
+    wanted: int = getattr(settings, setting)
+    if setting in settings.model_fields_set:
+        return wanted
+    left_mib = memory.available_mib()
+    if role is Role.CONSUMER:
+        fit = memory.processes_that_fit(wanted, _STORING_MIB, None if left_mib is None else left_mib // 2)
+    else:
+        fit = memory.processes_that_fit(wanted, _ANALYSING_MIB + settings.engine_hash_mb, left_mib)
+    if fit < wanted:
+        _LOG.info(
+            "fewer_processes",
+            reason=f"only {left_mib} MiB of memory are left; SCORESHEET_{setting.upper()} goes before this",
+            processes=fit,
+            default=wanted,
+        )
+    return fit
 
 
 def _messages_at_once(role: Role, celery: "Celery[Any]") -> int:

@@ -86,6 +86,7 @@ class Settings(RoleSettings):
 
     consumer_concurrency: Concurrency = 8
     analysis_concurrency: Concurrency = 4
+    """Where it is not set, a worker starts fewer processes if memory is short, and so with the one above."""
     analysis_time_limit_seconds: Annotated[int, Field(ge=10, le=86_400)] = 1_500
     """Longest that the analysis of one game may take; then its process is killed."""
     engine_path: Annotated[str, Field(min_length=1)] = "stockfish"

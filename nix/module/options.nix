@@ -140,7 +140,7 @@ in
         type = types.ints.positive;
         default = 1;
         example = 2;
-        description = "Units that analyse, each with `settings.analysis_concurrency` processes (4).";
+        description = "Units that analyse, each with `settings.analysis_concurrency` processes (4, or fewer where it is not set and memory is short).";
       };
       cpuQuota = mkOption {
         type = own.cpuQuota;

@@ -2,21 +2,19 @@
 
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+from workers.memory import CGROUPS, MEMBERSHIP, own_cgroup
 
 
-def oom_kills(membership: Path = _MEMBERSHIP, cgroups: Path = _CGROUPS) -> int:
+def oom_kills(membership: Path = MEMBERSHIP, cgroups: Path = CGROUPS) -> int:
     """Return how often the kernel has killed in this process's cgroup, 0 where it does not say.
 
     Of cgroup v2, as systemd sets it up: the counter `oom_kill` in memory.events.
     """
+    group = own_cgroup(membership, cgroups)
+    if group is None:
+        return 0
     try:
-        for line in membership.read_text().splitlines():
-            if line.startswith("0::"):
-                events = cgroups / line.removeprefix("0::").lstrip("/") / "memory.events"
-                counts = dict(line.split() for line in events.read_text().splitlines())
-                return int(counts.get("oom_kill", 0))
+        counts = dict(line.split() for line in (group / "memory.events").read_text().splitlines())
+        return int(counts.get("oom_kill", 0))
     except (OSError, ValueError):
-        pass
-    return 0
+        return 0

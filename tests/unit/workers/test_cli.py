@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.kit.environment import PREFIX, NotNowError
-from workers import cli
+from workers import cli, memory
 from workers.analysis import preflight
 from workers.analysis.plugin_registry import load_plugins
 from workers.celery_app import app
@@ -105,6 +106,30 @@ def test_the_selected_plugins_are_active_alone(environment: pytest.MonkeyPatch) 
     get_settings.cache_clear()
     environment.setenv("SCORESHEET_PLUGINS", "largest_swing,accuracy")
     assert [plugin.name for plugin in preflight.plugins(get_settings())] == ["accuracy", "largest_swing"]
+
+
+@pytest.mark.parametrize(
+    ("left_mib", "consumers", "analysts"), [(None, 8, 4), (4_000, 8, 4), (600, 7, 2), (300, 3, 1), (0, 1, 1)]
+)
+def test_where_memory_is_short_fewer_processes_start_and_it_is_said(
+    environment: pytest.MonkeyPatch, left_mib: int | None, consumers: int, analysts: int
+) -> None:
+    environment.setattr(memory, "available_mib", lambda: left_mib)
+    with capture_logs() as logged:
+        assert cli._concurrency(Role.CONSUMER, get_settings()) == consumers
+        assert cli._concurrency(Role.ANALYSIS_CONSUMER, get_settings()) == analysts
+        assert cli._concurrency(Role.PRODUCER, get_settings()) == 1
+    assert [(line["event"], line["processes"], line["default"]) for line in logged] == [
+        ("fewer_processes", fit, default) for fit, default in ((consumers, 8), (analysts, 4)) if fit < default
+    ]
+
+
+def test_what_the_owner_sets_starts_whatever_the_memory(environment: pytest.MonkeyPatch) -> None:
+    environment.setattr(memory, "available_mib", lambda: 0)
+    environment.setenv("SCORESHEET_CONSUMER_CONCURRENCY", "8")
+    environment.setenv("SCORESHEET_ANALYSIS_CONCURRENCY", "4")
+    assert cli._concurrency(Role.CONSUMER, get_settings()) == 8
+    assert cli._concurrency(Role.ANALYSIS_CONSUMER, get_settings()) == 4
 
 
 def test_only_a_process_that_stores_games_takes_up_several_messages() -> None:
