@@ -13,7 +13,7 @@ STRICTLY := $(if $(filter-out 0,$(STRICT)),--nothing-skipped)
 WITHOUT_NIXPKGS := $(if $(SCORESHEET_NIXPKGS),,$(if $(STRICTLY),-k 'not test_hosts_are_what_their_options_say'))
 
 .PHONY: help setup demo run up test test-nixos test-quick test-nix test-system soak coverage timings check clean lock \
-  parity bench bench-analysis engines
+  parity openings bench bench-analysis engines
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2} /^#  /{print "                 " substr($$0, 4)}' \
@@ -83,6 +83,10 @@ lock: setup ## compile the locks from pyproject.toml, keeping pins that are stil
 parity: setup ## recompute Lichess's numbers from its own evaluations, and show what differs
 #  GAMES=file.ndjson[.gz], several in quotes; by default the bundled ones
 	@$(PYTHON) -m dev.parity $(or $(GAMES),tests/fakes/lichess/games/selfplay.ndjson)
+
+openings: setup ## name the openings of exported games, and show what differs from Lichess's names
+#  GAMES=file.ndjson[.gz] or file.pgn[.gz], several in quotes; by default the bundled ones
+	@$(PYTHON) -m dev.openings compare $(or $(GAMES),tests/fakes/lichess/games/selfplay.ndjson)
 
 bench: setup ## run the benchmarks: ingestion, layout of the moves, engine
 #  GAMES=file.ndjson[.gz] (analysed by the engine's; by default the bundled ones)

@@ -85,12 +85,24 @@ class PlayerSide(WireModel):
     analysis: JudgementCounts | None = None
 
 
+class OpeningSource(StrEnum):
+    """Who named the opening of a game."""
+
+    LICHESS = "lichess"
+    SCORESHEET = "scoresheet"
+    """Where Lichess's export did not, by Lichess's table and rule (app/contract/openings.py)."""
+
+
 class Opening(WireModel):
-    """How Lichess names the opening, and the ply up to which the game follows it."""
+    """What the opening is called, and the ply of the last position that has this name."""
 
     eco: Text
     name: Text
     ply: Ply
+    source: OpeningSource = Field(
+        default=OpeningSource.LICHESS,
+        description="Who named it: scoresheet where Lichess's export had no name.",
+    )
 
 
 class Clock(WireModel):
