@@ -209,6 +209,8 @@ class Game(Base):
     eco: Mapped[str | None] = mapped_column(Text)
     opening_name: Mapped[str | None] = mapped_column(Text)
     opening_ply: Mapped[int | None] = mapped_column(SmallInteger)
+    opening_is_ours: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether Scoresheet named the opening, and not Lichess."""
     initial_seconds: Mapped[int | None] = mapped_column(Integer)
     increment_seconds: Mapped[int | None] = mapped_column(Integer)
     days_per_turn: Mapped[int | None] = mapped_column(SmallInteger)

@@ -10,7 +10,7 @@ from sqlalchemy import CTE, Column, Text, bindparam, case, cast, func, literal_c
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from app.contract.games import GameRecord
+from app.contract.games import GameRecord, OpeningSource
 from app.contract.rules import ANALYSABLE_VARIANTS
 from app.db.base import Base
 from app.games.revisits import next_revisit
@@ -66,6 +66,7 @@ def _columns(record: GameRecord) -> dict[str, Any]:
         "eco": opening and opening.eco,
         "opening_name": opening and opening.name,
         "opening_ply": opening and opening.ply,
+        "opening_is_ours": opening is not None and opening.source is OpeningSource.SCORESHEET,
         "initial_seconds": clock and clock.initial_seconds,
         "increment_seconds": clock and clock.increment_seconds,
         "days_per_turn": record.days_per_turn,
@@ -83,6 +84,7 @@ def _columns(record: GameRecord) -> dict[str, Any]:
     }
 
 
+_OPENING: Final = ("eco", "opening_name", "opening_ply", "opening_is_ours")
 _OF_THE_DATABASE: Final = frozenset({"id", "source", "stored_at", "updated_at", "revisits"})
 """Columns that an observation says nothing of."""
 
@@ -91,20 +93,24 @@ def upsert_game() -> CTE:
     """Return the part that stores the game's row unless a later observation is stored already.
 
     Observations are ordered by (finished, run, line): a finished game never becomes unfinished again. So any
-    number of observations, in any order, leave the same row. It yields a row (id, created_at, inserted,
-    changed), or none where a later observation stands; `changed` includes inserted.
+    number of observations, in any order, leave the same row; Lichess names a game's opening in all of them
+    or in none. It yields a row (id, created_at, inserted, changed), or none where a later observation stands;
+    `changed` includes inserted.
     """
     names = [column.name for column in GAMES.c if column.name not in _OF_THE_DATABASE]
     statement = insert(GAMES).from_select(names, select(*_document("game", "games", names).c))
     new = statement.excluded
     # The same content sets the same values, so a second look only moves the observation on.
     observed = {name: new[name] for name in names if name != "source_id"}
+    # But for an opening without Lichess's name: one that is stored already stays.
+    stays = GAMES.c.eco.is_not(None) & ~GAMES.c.opening_is_ours & (new.eco.is_(None) | new.opening_is_ours)
+    opening = {name: case((stays, GAMES.c[name]), else_=new[name]) for name in _OPENING}
     changed_at = case((new.digest != GAMES.c.digest, func.now()), else_=GAMES.c.updated_at)
     order = ("finished", "run_id", "line")
     return (
         statement.on_conflict_do_update(
             index_elements=["source", "source_id"],
-            set_={**observed, "updated_at": changed_at},
+            set_={**observed, **opening, "updated_at": changed_at},
             where=tuple_(*(new[name] for name in order)) > tuple_(*(GAMES.c[name] for name in order)),
         )
         .returning(

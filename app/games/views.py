@@ -7,7 +7,15 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from app.contract.analyses import AnalysisState, BudgetMode
-from app.contract.games import UNREPLAYABLE, Clock, Color, LichessEvaluation, Opening, PlayerSide
+from app.contract.games import (
+    UNREPLAYABLE,
+    Clock,
+    Color,
+    LichessEvaluation,
+    Opening,
+    OpeningSource,
+    PlayerSide,
+)
 from app.contract.positions import EngineIdentity, EvaluationSource, Score
 from app.contract.rules import ANALYSABLE_VARIANTS
 from app.db.models import Game, GameAnalysis
@@ -37,7 +45,9 @@ class GameSummary(BaseModel):
     last_move_at: datetime
     white: PlayerSide
     black: PlayerSide
-    opening: Opening | None
+    opening: Opening | None = Field(
+        description="null without a move, from a set-up position, and in variants without names for openings."
+    )
     clock: Clock | None
     days_per_turn: int | None
     plies: int
@@ -149,7 +159,12 @@ def summary(game: Game, analysis: AnalysisState | None) -> dict[str, Any]:
         "black": game.black,
         "opening": None
         if game.eco is None
-        else {"eco": game.eco, "name": game.opening_name, "ply": game.opening_ply},
+        else {
+            "eco": game.eco,
+            "name": game.opening_name,
+            "ply": game.opening_ply,
+            "source": OpeningSource.SCORESHEET if game.opening_is_ours else OpeningSource.LICHESS,
+        },
         "clock": None
         if game.initial_seconds is None
         else {"initial_seconds": game.initial_seconds, "increment_seconds": game.increment_seconds},

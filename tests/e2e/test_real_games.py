@@ -27,4 +27,6 @@ def test_a_players_whole_history_of_six_years_is_stored(system: System) -> None:
     assert completeness["seen"] == completeness["stored"] == len(games)
     assert completeness["refused"] == 0
     assert system.value("SELECT count(*) FROM games WHERE extra::text LIKE '%%fullId%%'") == 0
+    nameless = "SELECT count(*) FROM games WHERE variant = 'standard' AND plies > 0 AND eco IS NULL"
+    assert system.value(nameless) == 0
     system.check_requests()

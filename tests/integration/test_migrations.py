@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import chess
 import psycopg
 import pytest
 import sqlalchemy
@@ -11,8 +12,9 @@ from alembic import command
 from app.db import migrate as migrations
 from app.settings import Settings
 from dev.postgres.cluster import DATABASE, MIGRATION_ROLE, PORT
-from dev.services import running_services
+from dev.services import Services, running_services
 from tests.integration.template import settings_of
+from workers.ingestion.replay import replay
 
 # What the first release writes, word for word.
 _OLD_EVALUATION = """
@@ -22,6 +24,31 @@ _OLD_EVALUATION = """
 _OLD_RESULT = """
     INSERT INTO plugin_results (game_id, plugin, version, result, engine_id, budget_nodes)
     VALUES (2, 'accuracy', 1, '{}', 1, 100000)
+"""
+_NAMELESS = """
+    WITH stored AS (
+        INSERT INTO games (source_id, run_id, line, digest, rated, variant, speed, perf, created_at,
+                           last_move_at, status, finished, white, black, plies, analysed_by_source, extra)
+        SELECT gen_random_uuid(), 1, number, '', true, %(variant)s, 'blitz', 'blitz', now(),
+               now(), 'resign', true, '{"a": 1}', '{}', cardinality(%(san)s::text[]), false, '{"new": [null]}'
+        FROM generate_series(1, %(count)s) AS number
+        RETURNING id
+    )
+    INSERT INTO game_moves (game_id, san, position_keys) SELECT id, %(san)s, %(keys)s FROM stored
+"""
+_OTHERWISE = """
+    SELECT md5(string_agg((to_jsonb(games) - %(openings)s::text[])::text, '' ORDER BY id)),
+           (SELECT md5(string_agg(game_moves::text, '' ORDER BY game_id)) FROM game_moves),
+           (SELECT md5(string_agg(game_analyses::text, '' ORDER BY game_id)) FROM game_analyses),
+           (SELECT md5(string_agg(plugin_results::text, '' ORDER BY game_id)) FROM plugin_results)
+    FROM games
+"""
+"""All but the openings of games."""
+_OPENING = {"openings": ["eco", "opening_name", "opening_ply", "opening_is_ours"]}
+_OPENINGS = """
+    SELECT variant, eco, opening_name, opening_ply, count(*) FROM games
+    WHERE eco IS NOT NULL OR opening_name IS NOT NULL OR opening_ply IS NOT NULL
+    GROUP BY 1, 2, 3, 4 ORDER BY variant, opening_name
 """
 _DATA = """
     INSERT INTO engines (name, net, hash_mb, threads) VALUES ('Stockfish 15.1', 'nn', 16, 1);
@@ -63,10 +90,40 @@ class Database:
             connection.commit()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with running_services(tmp_path_factory.mktemp("server")) as (_, services):
+        yield services
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with running_services(tmp_path) as (_, services):
-        yield Database(settings_of(services), services.state.run)
+def database(server: Services) -> Database:
+    database = Database(settings_of(server), server.state.run)
+    with database.connect() as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return database
+
+
+def nameless_games(connection: psycopg.Connection, standard: int) -> None:
+    """Store so many standard games, and others, as the first releases did; Lichess named one, the third."""
+    kinds = {
+        "standard": ("e4 e5 Nf3 Nc6", None),
+        "threeCheck": ("e4 e5 Bc4", None),
+        "crazyhouse": ("e4 d5 exd5 Qxd5 P@e4", None),
+        "atomic": ("e4 e5", None),
+        "chess960": ("e4 e5", chess.STARTING_FEN),
+        "fogOfWar": ("e4 ??", None),
+    }
+    for variant, (moves, initial_fen) in kinds.items():
+        san = moves.split()
+        replayed = replay(variant, initial_fen, san)
+        keys = None if replayed is None else replayed.position_keys
+        count = standard if variant == "standard" else 2
+        connection.execute(_NAMELESS, {"variant": variant, "san": san, "keys": keys, "count": count})
+    connection.execute(_NAMELESS, {"variant": "standard", "san": [], "keys": [0], "count": 1})
+    connection.execute(
+        "UPDATE games SET eco = 'C44', opening_name = 'By Lichess', opening_ply = 3 WHERE id = 3"
+    )
 
 
 @pytest.mark.smoke
@@ -107,3 +164,33 @@ def test_data_of_the_first_release_survives_and_it_can_go_on_writing(database: D
         migrations.migrate(database.settings)
         assert migrations.differences(database.settings) == []
         assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (2,)
+
+
+def test_openings_that_nobody_named_are_named_and_nothing_else_changes(database: Database) -> None:
+    several_batches = 2_500
+    database.go_to("0004")
+    with database.connect() as connection:
+        connection.execute(_DATA.encode())
+        nameless_games(connection, several_batches)
+        # A migration that was broken off half-way leaves this behind.
+        connection.execute("ALTER TABLE games ADD COLUMN opening_is_ours boolean NOT NULL DEFAULT false")
+        connection.execute(
+            "UPDATE games SET eco = 'C44', opening_name = 'King''s Knight Opening: Normal Variation',"
+            " opening_ply = 4, opening_is_ours = true WHERE id BETWEEN 4 AND 1000"
+        )
+        before = connection.execute(_OTHERWISE, _OPENING).fetchall()
+
+        migrations.migrate(database.settings)
+        assert connection.execute(_OTHERWISE, _OPENING).fetchall() == before
+        assert connection.execute(_OPENINGS).fetchall() == [
+            ("crazyhouse", "B01", "Scandinavian Defense: Mieses-Kotroc Variation", 4, 2),
+            ("standard", "C44", "By Lichess", 3, 1),
+            ("standard", "C44", "King's Knight Opening: Normal Variation", 4, several_batches - 1),
+            ("threeCheck", "C23", "Bishop's Opening", 3, 2),
+        ]
+        theirs = connection.execute("SELECT id FROM games WHERE eco IS NOT NULL AND NOT opening_is_ours")
+        assert theirs.fetchall() == [(3,)]
+
+        database.go_to("0004")
+        assert connection.execute(_OTHERWISE, _OPENING).fetchall() == before
+        assert connection.execute(_OPENINGS).fetchall() == [("standard", "C44", "By Lichess", 3, 1)]

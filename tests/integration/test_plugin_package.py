@@ -56,7 +56,7 @@ def test_a_new_package_is_installed_found_fit_and_tested(python: Path, tmp_path:
 
 
 @pytest.mark.smoke
-def test_the_kit_and_the_template_are_part_of_the_package(tmp_path: Path) -> None:
+def test_the_kit_the_template_and_the_names_of_openings_are_part_of_the_package(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
@@ -73,3 +73,4 @@ def test_the_kit_and_the_template_are_part_of_the_package(tmp_path: Path) -> Non
     ).stdout
     for file in ("samples.json", "template/pyproject.toml.txt", "template/plugin.py.txt"):
         assert f"plugins/testkit/{file}" in listed
+    assert "app/contract/named_positions.tsv" in listed

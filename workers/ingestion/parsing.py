@@ -25,6 +25,7 @@ from app.contract.games import (
     PlayerSide,
 )
 from app.contract.ingestion import Refusal
+from app.contract.openings import name_opening
 from app.contract.rules import KNOWN_VARIANTS
 from workers.ingestion.fields import Fields, InvalidFieldError, moment
 from workers.ingestion.lines import is_plausible_moment
@@ -158,7 +159,7 @@ def _record(game: Mapping[str, Any], payload: str) -> GameRecord:
         black=_side(players, "black", fields),
         origin=fields.text(game, "source"),
         initial_fen=fields.text(game, "initialFen"),
-        opening=_opening(game, fields),
+        opening=_opening(game, fields) or name_opening(variant, moves.san, moves.position_keys),
         clock=_clock(game, fields),
         days_per_turn=fields.number(game, "daysPerTurn", 0, 1_000),
         tournament=fields.text(game, "tournament") or fields.text(arena, "id", "arenaTour."),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from app.contract.games import DRAW_STATUSES
+from app.contract.games import DRAW_STATUSES, Opening
+from app.contract.openings import NAMED_VARIANTS
 from app.contract.rules import ANALYSABLE_VARIANTS
 from tests.integration.api.driver import FIRST_MS, Game, Ledger, make_game, record_of
 from tests.integration.conftest import Api
@@ -59,6 +61,10 @@ def _result(game: Game, user_id: str) -> str:
     return "draw" if game["status"] in DRAW_STATUSES else "unknown"
 
 
+def _opening(game: Game) -> Opening:
+    return record_of(game).opening or Opening(eco="", name="", ply=0)
+
+
 def _moment(game: Game) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=game["createdAt"])
 
@@ -74,11 +80,11 @@ _FILTERS: Final[dict[str, tuple[list[str], Callable[[Game, str], bool]]]] = {
     "rated": (["true", "false"], lambda game, value: game["rated"] == (value == "true")),
     "eco": (
         ["A", "b", "C20"],
-        lambda game, value: game.get("opening", {}).get("eco", "").startswith(value.upper()),
+        lambda game, value: _opening(game).eco.startswith(value.upper()),
     ),
     "opening": (
         ["s", "KING", "%", "_"],
-        lambda game, value: game.get("opening", {}).get("name", "").lower().startswith(value.lower()),
+        lambda game, value: _opening(game).name.lower().startswith(value.lower()),
     ),
 }
 _SINGLE: Final = [(name, value) for name, (values, _) in _FILTERS.items() for value in values]
@@ -102,6 +108,21 @@ def test_the_whole_list_is_every_game_newest_first(filled: Api, bundled: list[Ga
     assert sorted(_ids(items)) == sorted(game["id"] for game in bundled)
     moments = [item["created_at"] for item in items]
     assert moments == sorted(moments, reverse=True)
+
+
+def test_every_game_has_the_opening_that_lichess_names_or_one_of_ours(
+    filled: Api, bundled: list[Game]
+) -> None:
+    exported = {game["id"]: game for game in bundled}
+    sources = Counter[str | None]()
+    for item in _list(filled):
+        game, opening = exported[item["id"]], item["opening"]
+        if "opening" in game:
+            assert opening == {**game["opening"], "source": "lichess"}
+        else:
+            assert (opening is not None) == (game["variant"] in NAMED_VARIANTS and game["moves"] != "")
+        sources[opening and opening["source"]] += 1
+    assert min(sources["lichess"], sources["scoresheet"], sources[None]) > 0
 
 
 @pytest.mark.parametrize(("name", "value"), _SINGLE)

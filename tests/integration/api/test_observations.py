@@ -138,6 +138,54 @@ def test_an_analysis_that_lichess_adds_later_is_stored(api: Api) -> None:
     assert moves[1]["lichess"]["best"] == "e7e6"
 
 
+def _opening(api: Api) -> dict[str, Any] | None:
+    opening: dict[str, Any] | None = api.reader.get("/v1/games/game0001").json()["opening"]
+    return opening
+
+
+def test_lichess_s_name_of_an_opening_outlasts_an_observation_without_one(api: Api) -> None:
+    ledger = Ledger(api).track()
+    by_us = {"eco": "C20", "name": "King's Pawn Game", "ply": 2, "source": "scoresheet"}
+    by_lichess = {"eco": "C40", "name": "King's Knight", "ply": 3}
+    ledger.store(1, [_unfinished(1)])
+    assert _opening(api) == by_us
+    ledger.store(2, [make_game(1, opening=by_lichess)])
+    assert _opening(api) == {**by_lichess, "source": "lichess"}
+    ledger.store(3, [make_game(1, rated=False)])
+    assert _opening(api) == {**by_lichess, "source": "lichess"}
+    ledger.store(4, [make_game(1, opening={**by_lichess, "ply": 2})])
+    assert _opening(api) == {**by_lichess, "ply": 2, "source": "lichess"}
+
+
+def test_our_name_of_an_opening_follows_the_moves(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [_unfinished(1)])
+    ledger.store(2, [make_game(1)])
+    found = _opening(api)
+    assert found is not None
+    assert (found["ply"], found["source"]) == (4, "scoresheet")
+    ledger.store(3, [make_game(1, variant="atomic")])
+    assert _opening(api) is None
+
+
+def test_a_name_that_is_new_voids_nothing(api: Api) -> None:
+    ledger = Ledger(api).track()
+    ledger.store(1, [make_game(1)])
+    # As the release before stored it.
+    api.execute(
+        "UPDATE games SET eco = NULL, opening_name = NULL, opening_ply = NULL, opening_is_ours = false"
+    )
+    with Analyst(api) as analyst:
+        analyst.finish(analyst.claim("game0001"))
+    tables = ("plugin_results", "game_analyses", "game_moves")
+    before = [api.rows(f"TABLE {table}") for table in tables]
+    updated_at = api.value("SELECT updated_at FROM games")
+    assert ledger.store(2, [make_game(1)]).unchanged == 1
+    assert _opening(api) is not None
+    assert [api.rows(f"TABLE {table}") for table in tables] == before
+    assert api.value("SELECT updated_at FROM games") == updated_at
+
+
 def test_what_was_refused_is_stored_once_it_can_be(api: Api) -> None:
     ledger = Ledger(api).track()
     ledger.refuse(1, make_game(1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.games import Color, GameRecord, JudgementCounts
+from app.contract.games import Color, GameRecord, JudgementCounts, Opening, OpeningSource
 from app.contract.ingestion import Refusal
 from app.contract.positions import Score
 from tests.unit.workers.ingestion.games import CREATED_MS, make_game
@@ -64,9 +64,20 @@ def test_a_game_is_stored_with_all_its_fields() -> None:
     assert game.evaluations is not None
     assert [entry.score for entry in game.evaluations] == [Score(cp=20), Score(mate=-3), None]
     assert (game.evaluations[1].judgement, game.evaluations[1].best) == ("Blunder", "e7e6")
-    assert game.opening is not None
+    assert game.opening == Opening(eco="C44", name="King's Knight", ply=3, source=OpeningSource.LICHESS)
     assert (game.middlegame_ply, game.endgame_ply, game.days_per_turn) == (20, 40, 2)
     assert (game.flags, game.extra) == ([], {})
+
+
+def test_an_opening_that_lichess_did_not_name_is_named() -> None:
+    by_us = Opening(
+        eco="C44", name="King's Knight Opening: Normal Variation", ply=4, source=OpeningSource.SCORESHEET
+    )
+    assert stored(make_game()).opening == by_us
+    unreadable = stored(make_game(opening={"eco": "C44"}))
+    assert (unreadable.opening, unreadable.flags) == (by_us, ["odd_value:opening"])
+    assert stored(make_game(moves="")).opening is None
+    assert stored(make_game(variant="atomic")).opening is None
 
 
 def test_anonymous_and_computer_players_are_what_they_are() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.contract.games import GameRecord
+from app.contract.openings import NAMED_VARIANTS
 from app.contract.positions import position_key
 from app.contract.rules import ANALYSABLE_VARIANTS, initial_board
 from workers.ingestion.lines import LineSplitter, load_json, read_game
@@ -46,6 +47,9 @@ def test_every_real_line_becomes_a_game_that_is_understood(name: str, games: int
         flags.update(record.flags)
         assert record.moves.replayed
         assert "fullId" not in record.extra
+        assert (record.opening is not None) == (
+            record.variant in NAMED_VARIANTS and len(record.moves.san) > 0
+        )
     assert count == games
     assert set(flags) <= {"odd_initial_position"}
 
