@@ -236,6 +236,9 @@ class Game(Base):
         Index("ix_games_created_at_id", text("created_at DESC"), text("id DESC")),
         Index("ix_games_white_id_created_at", "white_id", text("created_at DESC"), text("id DESC")),
         Index("ix_games_black_id_created_at", "black_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_games_last_move_at_id", text("last_move_at DESC"), text("id DESC")),
+        Index("ix_games_white_id_last_move_at", "white_id", text("last_move_at DESC"), text("id DESC")),
+        Index("ix_games_black_id_last_move_at", "black_id", text("last_move_at DESC"), text("id DESC")),
         Index("ix_games_revisit_at", "revisit_at", postgresql_where=text("revisit_at IS NOT NULL")),
     )
 

@@ -1,7 +1,7 @@
 """HTTP: games."""
 
 from dataclasses import fields
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import TypeAdapter
@@ -11,16 +11,19 @@ from app.access.service import Scope
 from app.contract.analyses import AnalysisState
 from app.contract.games import Color, GameResult
 from app.contract.wire import BigInt, GameId, Text, Username, UtcDatetime
+from app.db.models import Game
 from app.dependencies import SessionDependency
 from app.errors import InvalidInput
 from app.games import repository, service, views
-from app.games.repository import GameFilter
+from app.games.repository import GameFilter, GameSort, Key
 from app.kit.pagination import Page, encode_cursor
 from app.paging import DEFAULT_LIMIT, After, Limit, key_of
 
-_KEY = TypeAdapter(tuple[UtcDatetime, BigInt])
+_BY_CREATION: Final = TypeAdapter(tuple[UtcDatetime, BigInt])
+_BY_LAST_MOVE: Final = TypeAdapter(tuple[Literal["last_move_at"], UtcDatetime, BigInt])
+"""Names its list: in one sorted otherwise it would leave games out."""
 
-_PARAMETERS = {field.name for field in fields(GameFilter)} | {"after", "limit"}
+_PARAMETERS = {field.name for field in fields(GameFilter)} | {"sort", "after", "limit"}
 
 router = APIRouter(prefix="/v1/games", tags=["games"], dependencies=[Depends(require(Scope.READ))])
 
@@ -36,6 +39,8 @@ async def game_filter(  # noqa: PLR0917  each further argument is a query parame
     rated: bool | None = None,
     since: Annotated[UtcDatetime | None, Query(description="Created at or after.")] = None,
     until: Annotated[UtcDatetime | None, Query(description="Created before.")] = None,
+    last_move_since: Annotated[UtcDatetime | None, Query(description="Last move at or after.")] = None,
+    last_move_until: Annotated[UtcDatetime | None, Query(description="Last move before.")] = None,
     eco: Annotated[Text | None, Query(description="Beginning of the ECO code: B, B9, B90.")] = None,
     opening: Annotated[Text | None, Query(description="Beginning of the opening's name.")] = None,
     analysis: Annotated[AnalysisState | None, Query(description="State of the analysis.")] = None,
@@ -56,6 +61,8 @@ async def game_filter(  # noqa: PLR0917  each further argument is a query parame
         rated=rated,
         since=since,
         until=until,
+        last_move_since=last_move_since,
+        last_move_until=last_move_until,
         eco=eco,
         opening=opening,
         analysis=analysis,
@@ -66,15 +73,34 @@ async def game_filter(  # noqa: PLR0917  each further argument is a query parame
 async def list_games(
     session: SessionDependency,
     wanted: Annotated[GameFilter, Depends(game_filter)],
+    sort: Annotated[
+        GameSort, Query(description="By which moment, the newest first; `last_move_at` is a game's end.")
+    ] = GameSort.CREATED_AT,
     after: After = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[views.GameSummary]:
-    """List games, the newest first."""
-    rows = await repository.page(session, wanted, key_of(_KEY, after), limit)
+    """List games, the newest first.
+
+    A cursor goes with the `sort` that it came from. Games that arrive meanwhile are no part of the pages to
+    come, nor, by `last_move_at`, are those that are played on: both are at the top of a new list.
+    """
+    rows = await repository.page(session, wanted, sort, _key(sort, after), limit)
     items = [views.GameSummary(**views.summary(game, state)) for game, state in rows]
-    full = len(rows) == limit
-    last = rows[-1][0] if full else None
-    return Page(items=items, next=None if last is None else encode_cursor(_KEY, (last.created_at, last.id)))
+    return Page(items=items, next=_cursor(sort, rows[-1][0]) if len(rows) == limit else None)
+
+
+def _key(sort: GameSort, cursor: str | None) -> Key | None:
+    """Return where a page begins; raises InvalidInput for a cursor of another list."""
+    if sort is GameSort.CREATED_AT:
+        return key_of(_BY_CREATION, cursor)
+    key = key_of(_BY_LAST_MOVE, cursor)
+    return None if key is None else key[1:]
+
+
+def _cursor(sort: GameSort, last: Game) -> str:
+    if sort is GameSort.CREATED_AT:
+        return encode_cursor(_BY_CREATION, (last.created_at, last.id))
+    return encode_cursor(_BY_LAST_MOVE, ("last_move_at", last.last_move_at, last.id))
 
 
 @router.get("/{game_id}")

@@ -135,6 +135,8 @@ def test_data_of_the_first_release_survives_and_it_can_go_on_writing(database: D
         # A migration that was broken off half-way leaves this behind.
         connection.execute("ALTER TABLE evaluations ADD COLUMN lines smallint NOT NULL DEFAULT 1")
         connection.execute("CREATE INDEX pk_evaluations_new ON evaluations (position_key)")
+        connection.execute("ALTER TABLE games ADD COLUMN tournament_name text")
+        connection.execute("CREATE INDEX ix_games_last_move_at_id ON games (source_id)")
 
         migrations.migrate(database.settings)
         assert migrations.differences(database.settings) == []

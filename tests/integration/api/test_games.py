@@ -186,8 +186,14 @@ def test_the_state_of_the_analysis_can_be_asked_for(filled: Api, bundled: list[G
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 200])
 @pytest.mark.parametrize("player", [{}, {"player": PLAYER}, {"player": PLAYER, "color": "white"}])
-def test_pages_of_any_size_show_the_same_list(filled: Api, limit: int, player: dict[str, str]) -> None:
-    assert _ids(_list(filled, limit, **player)) == _ids(_list(filled, 100, **player))
+@pytest.mark.parametrize("sort", [{}, {"sort": "created_at"}, {"sort": "last_move_at"}])
+def test_pages_of_any_size_show_the_same_list(
+    filled: Api, limit: int, player: dict[str, str], sort: dict[str, str]
+) -> None:
+    items = _list(filled, limit, **player, **sort)
+    assert _ids(items) == _ids(_list(filled, 100, **player, **sort))
+    moments = [item[sort.get("sort", "created_at")] for item in items]
+    assert moments == sorted(moments, reverse=True)
 
 
 def test_every_bundled_game_is_shown_as_it_came(filled: Api, bundled: list[Game]) -> None:
@@ -209,9 +215,11 @@ def test_every_bundled_game_is_shown_as_it_came(filled: Api, bundled: list[Game]
 
 
 def test_games_of_the_same_moment_are_each_listed_once(api: Api) -> None:
-    games = [make_game(number, createdAt=FIRST_MS) for number in range(9)]
+    games = [make_game(number, createdAt=FIRST_MS, lastMoveAt=FIRST_MS) for number in range(9)]
     Ledger(api).track().store(1, games)
-    for params in ({}, {"player": "alice"}, {"player": "bob"}):
+    sorts: list[dict[str, str]] = [{}, {"sort": "last_move_at"}]
+    players: list[dict[str, str]] = [{}, {"player": "alice"}, {"player": "bob"}]
+    for params in (sort | player for sort in sorts for player in players):
         assert sorted(_ids(_list(api, 2, **params))) == sorted(game["id"] for game in games)
 
 
