@@ -31,9 +31,14 @@ router = APIRouter(prefix="/v1/games", tags=["games"], dependencies=[Depends(req
 async def game_filter(  # noqa: PLR0917  each further argument is a query parameter
     request: Request,
     player: Username | None = None,
-    color: Annotated[Color | None, Query(description="The player's.")] = None,
+    color: Annotated[
+        Color | None, Query(description="The player's; a game against oneself was played with both.")
+    ] = None,
     opponent: Username | None = None,
-    result: Annotated[GameResult | None, Query(description="From the player's view.")] = None,
+    result: Annotated[
+        GameResult | None,
+        Query(description="From the player's view; a game against oneself may be both a win and a loss."),
+    ] = None,
     speed: Text | None = None,
     variant: Text | None = None,
     rated: bool | None = None,
