@@ -62,6 +62,20 @@ _DATA = """
     VALUES (1, now(), 'done', 1, 100000), (2, now(), 'pending', NULL, NULL);
     INSERT INTO plugin_results (game_id, plugin, version, result, engine_id, budget_nodes)
     VALUES (1, 'accuracy', 1, '{}', 1, 100000);
+    INSERT INTO players (user_id, username) VALUES ('alice', 'Alice'), ('bob', 'Bob');
+    INSERT INTO seen_games (player_id, source_id, state, created_at, run_id, line, attempts, retry_at,
+                            refusal_code, refusal_detail, raw)
+    VALUES (1, 'game0001', 'stored', now(), 1, 1, 0, NULL, NULL, NULL, NULL),
+           (1, 'game0003', 'refused', now(), 1, 3, 2, NULL, 'illegal_move', 'ply 9', '{"id":"game0003"}'),
+           (1, 'game0004', 'refused', now(), 1, 4, 0, NULL, 'invalid_fen', 'blah', '{"id":"game0004"}'),
+           (1, 'game0005', 'refused', now(), 1, 5, 3, NULL, 'invalid_field', 'status', '{"id":"game0005"}'),
+           (1, 'line:ab', 'refused', now(), 1, 6, 0, NULL, 'garbled', 'no id', '{'),
+           (1, 'game0007', 'pending', now(), 1, 7, 4, 'infinity', NULL, NULL, NULL),
+           (2, 'game0003', 'refused', now(), 2, 1, 0, NULL, 'illegal_move', 'ply 9', '{"id":"game0003"}');
+"""
+_MANIFEST = """
+    SELECT player_id, source_id, state, attempts, coalesce(retry_at <= now(), false), refusal_code, raw
+    FROM seen_games ORDER BY 1, 2
 """
 
 
@@ -156,6 +170,15 @@ def test_data_of_the_first_release_survives_and_it_can_go_on_writing(database: D
             "SELECT game_id, source, mode, position_nodes, searched_nodes FROM game_analyses ORDER BY 1"
         ).fetchall()
         assert analyses == [(1, "engine", "fixed", None, None), (2, None, None, None, None)]
+        assert connection.execute(_MANIFEST.encode()).fetchall() == [
+            (1, "game0001", "stored", 0, False, None, None),
+            (1, "game0003", "pending", 0, True, None, '{"id":"game0003"}'),
+            (1, "game0004", "pending", 0, True, None, '{"id":"game0004"}'),
+            (1, "game0005", "refused", 3, False, "invalid_field", '{"id":"game0005"}'),
+            (1, "game0007", "pending", 4, False, None, None),
+            (1, "line:ab", "refused", 0, False, "garbled", "{"),
+            (2, "game0003", "pending", 0, True, None, '{"id":"game0003"}'),
+        ]
         connection.execute(_OLD_RESULT)
         results = connection.execute("SELECT game_id, budget_nodes, mode FROM plugin_results ORDER BY 1")
         assert results.fetchall() == [(1, 100_000, None), (2, 100_000, None)]
