@@ -24,6 +24,7 @@ from app.contract.games import Clock
 from app.db.models import Game, GameAnalysis
 from app.errors import NotClaimable, NotFound, StaleFence
 from app.games import history, lichess
+from app.games import service as games
 from app.positions import repository as positions
 from app.settings import Settings
 
@@ -95,6 +96,7 @@ async def claim(
     analysis.plugin_set = _plugin_set(request.plugins)
     await repository.lease(session, analysis, settings.analysis_lease_seconds, request.worker)
     moves = await repository.moves(session, game.id)
+    games.follow_rules(game, moves)
     engine_id = await positions.engine_id(session, request.engine)
     return AnalysisClaim(
         id=game.source_id,

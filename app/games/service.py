@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.analyses import BudgetMode
 from app.contract.borrowing import Searched, best_line, lenders
-from app.contract.positions import EngineIdentity, EvaluationSource, Score, exact_score
+from app.contract.positions import EngineIdentity, EvaluationSource, Score, exact_score, position_key
 from app.contract.rules import initial_board
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 from app.errors import NotFound
@@ -150,6 +150,29 @@ def _borrowed(worth: list[_Worth | None], uci: list[str]) -> list[_Worth | None]
             line = best_line(own.best_line, other.best_line, searched[ply].played, from_before=lender < ply)
             borrowed[ply] = _Worth(other.score, other.nodes, line)
     return borrowed
+
+
+def follow_rules(game: Game, moves: GameMoves) -> None:
+    """Write a game's moves and keys anew where the release that stored it knew other rules for it.
+
+    From Position was ordinary chess once, whatever its castling. The first key tells whether all are as they
+    should be. A game that has no rules, or breaks them, is left to whoever analyses it.
+    """
+    if moves.uci is None or not moves.position_keys:
+        return
+    try:
+        board = initial_board(game.variant, game.initial_fen)
+        uci, keys = [], [position_key(board)]
+        if keys == moves.position_keys[:1]:
+            return
+        for text in moves.uci:
+            move = board.parse_uci(text)
+            uci.append(move.uci())
+            board.push(move)
+            keys.append(position_key(board))
+    except ValueError:
+        return
+    moves.uci, moves.position_keys = uci, keys
 
 
 def _boards(game: Game, uci: list[str]) -> Iterator[chess.Board]:
