@@ -1,6 +1,6 @@
 """Openings that nobody named
 
-Revision: 0006, after 0004. Works with the release before it, which writes Lichess's names only: the new column's
+Revision: 0006, after 0005. Works with the release before it, which writes Lichess's names only: the new column's
 default says so. Names the openings of games that are stored without a name; nothing else of a game changes, not
 even `updated_at`, which tells of what its source says.
 """
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, text
 from app.contract.openings import NAMED_VARIANTS, SEARCHED_PLIES, name_opening
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 _BATCH_GAMES = 2_000
 """As many rows are locked, for a few hundredths of a second, while others go on reading and writing."""

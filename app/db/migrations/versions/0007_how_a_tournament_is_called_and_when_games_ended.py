@@ -1,13 +1,13 @@
 """How a game's tournament is called, and indexes by the end of games
 
-Revision: 0007, after 0004. Works with the release before it, which neither reads nor writes the column: what it
+Revision: 0007, after 0006. Works with the release before it, which neither reads nor writes the column: what it
 stores has no name until Lichess shows the game again.
 """
 
 from alembic import op
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 
 _INDEXES = {
     "ix_games_last_move_at_id": "last_move_at DESC, id DESC",
