@@ -109,7 +109,7 @@ async def claim(
         winner=game.winner,
         uci=moves.uci or [],
         clocks_cs=moves.clocks_cs,
-        lichess_evaluations=lichess.evaluations(game.variant, moves.source_evaluations),
+        lichess_evaluations=lichess.evaluations(game.variant, game.initial_fen, moves.source_evaluations),
         speed=game.speed,
         clock=_clock(game),
         days_per_turn=game.days_per_turn,

@@ -62,6 +62,16 @@ def initial_board(variant: str, initial_fen: str | None) -> chess.Board:
     return board
 
 
+def is_chess960(variant: str, initial_fen: str | None) -> bool:
+    """Tell whether castling is written king takes rook; a game without a first position is as its variant."""
+    if variant != _FROM_POSITION:
+        return variant == _CHESS960
+    try:
+        return initial_board(variant, initial_fen).chess960
+    except ValueError:
+        return False
+
+
 def _needs_chess960(board: chess.Board) -> bool:
     """Tell whether a right to castle is about a king off the e-file, or about a rook that is in no corner.
 

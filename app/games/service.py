@@ -47,7 +47,7 @@ async def detail(session: AsyncSession, source_id: str) -> views.GameDetail:
 def _moves(game: Game, moves: GameMoves, worth: list[_Worth | None]) -> list[views.MoveView]:
     uci = moves.uci or []
     clocks = moves.clocks_cs or []
-    given = lichess.evaluations(game.variant, moves.source_evaluations) or []
+    given = lichess.evaluations(game.variant, game.initial_fen, moves.source_evaluations) or []
     return [
         views.MoveView(
             ply=index + 1,
