@@ -93,8 +93,8 @@ def upsert_game() -> CTE:
     """Return the part that stores the game's row unless a later observation is stored already.
 
     Observations are ordered by (finished, run, line): a finished game never becomes unfinished again. So any
-    number of observations, in any order, leave the same row; Lichess names a game's opening in all of them
-    or in none. It yields a row (id, created_at, inserted, changed), or none where a later observation stands;
+    number of observations, in any order, leave the same row, if Lichess names the opening in all of them or
+    in none. It yields a row (id, created_at, inserted, changed), or none where a later observation stands;
     `changed` includes inserted.
     """
     names = [column.name for column in GAMES.c if column.name not in _OF_THE_DATABASE]
