@@ -130,8 +130,7 @@ def nameless_games(connection: psycopg.Connection, standard: int) -> None:
     }
     for variant, (moves, initial_fen) in kinds.items():
         san = moves.split()
-        replayed = replay(variant, initial_fen, san)
-        keys = None if replayed is None else replayed.position_keys
+        keys = replay(variant, initial_fen, san).position_keys
         count = standard if variant == "standard" else 2
         connection.execute(_NAMELESS, {"variant": variant, "san": san, "keys": keys, "count": count})
     connection.execute(_NAMELESS, {"variant": "standard", "san": [], "keys": [0], "count": 1})
@@ -205,7 +204,7 @@ def test_openings_that_nobody_named_are_named_and_nothing_else_changes(database:
         )
         before = connection.execute(_OTHERWISE, _OPENING).fetchall()
 
-        migrations.migrate(database.settings)
+        database.go_to("0006")
         assert connection.execute(_OTHERWISE, _OPENING).fetchall() == before
         assert connection.execute(_OPENINGS).fetchall() == [
             ("crazyhouse", "B01", "Scandinavian Defense: Mieses-Kotroc Variation", 4, 2),
