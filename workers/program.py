@@ -4,6 +4,7 @@ A process loads parts of itself late: modules, plugins, data. Where an upgrade i
 beneath it, it runs a mixture of two releases, or fails at each task.
 """
 
+import time
 from collections.abc import Iterable
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Final
@@ -19,13 +20,19 @@ _TOLD_BY: Final = ("RECORD", "METADATA", "entry_points.txt")
 class Program:
     """The installed distributions that a process runs, as they were when it began."""
 
-    def __init__(self, distributions: Iterable[Distribution]) -> None:
+    def __init__(self, distributions: Iterable[Distribution], *, look_seconds: float = 5.0) -> None:
+        """Look for the first time; then at most once in `look_seconds`."""
         self._distributions = {found.name: found for found in distributions}
         self._at_start = self._newest = self._look()
         self._looks_at_rest = 0
+        self._look_seconds = look_seconds
+        self._next_look = time.monotonic() + look_seconds
 
     def change(self) -> str | None:
         """Return what is another than at the start, once it has come to rest; call it regularly."""
+        if time.monotonic() < self._next_look:
+            return None
+        self._next_look = time.monotonic() + self._look_seconds
         now = self._look()
         self._looks_at_rest = self._looks_at_rest + 1 if now == self._newest else 1
         self._newest = now
