@@ -75,7 +75,7 @@ LICHESS_TOKEN: Final = "lip_" + secrets.token_hex(12)
 QUICK_SETTINGS: Final[Mapping[str, str]] = {
     f"SCORESHEET_{name}": str(value)
     for name, value in {
-        "ORCHESTRATOR_SECONDS": 1,
+        "ORCHESTRATOR_SECONDS": 2,
         "HOLE_AFTER_SECONDS": 3,
         "FAILURE_RETRY_SECONDS": 1,
         "LOCK_TTL_SECONDS": LOCK_TTL_SECONDS,
@@ -87,7 +87,7 @@ QUICK_SETTINGS: Final[Mapping[str, str]] = {
         "LICHESS_DEADLINE_SECONDS": 240,
         "CONSUMER_CONCURRENCY": 4,
         "ANALYSIS_CONCURRENCY": 2,
-        "ANALYSIS_SCHEDULE_SECONDS": 1,
+        "ANALYSIS_SCHEDULE_SECONDS": 2,
         "ANALYSIS_RETRY_SECONDS": 0,
         "NODES": 200,
         "ENGINE_HASH_MB": 1,

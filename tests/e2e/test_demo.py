@@ -17,7 +17,7 @@ from tests.e2e.harness import processes_of
 from tests.e2e.histories import bundled_games
 from tests.e2e.waiting import LIMIT_SECONDS, wait_until
 
-_FEW = 20
+_FEW = 10
 """With many nodes, enough of the bundled games for some to be left when the first is analysed."""
 
 
@@ -35,7 +35,7 @@ def test_ctrl_c_amid_the_analyses_ends_all_and_the_next_demo_completes_them_and_
         few = folder / "few.ndjson"
         few.write_text("\n".join(lines) + "\n")
         demo = subprocess.Popen(
-            _command(folder, "--nodes", "50000", "--games", str(few)),
+            _command(folder, "--nodes", "30000", "--games", str(few)),
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

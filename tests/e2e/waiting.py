@@ -9,7 +9,7 @@ __all__ = ["LIMIT_SECONDS", "POLL_SECONDS", "wait_until"]
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.1
-_PAUSE_PER_LOOK: Final = 4
+_PAUSE_PER_LOOK: Final = 9
 """On a busy machine a look at the API takes long, and takes from those that are waited for."""
 LIMIT_SECONDS: Final = 120.0
 """What recovery may take on a busy machine; a test that passes does not wait that long."""
