@@ -14,34 +14,6 @@ from app.contract.rules import ANALYSABLE_VARIANTS
 from app.db.models import Game, GameAnalysis, GameMoves, PluginResult
 
 
-@dataclass(frozen=True)
-class GameFilter:
-    """What to look for; None matches everything. User ids are lower case."""
-
-    player: str | None = None
-    color: Color | None = None
-    """The player's."""
-    opponent: str | None = None
-    result: GameResult | None = None
-    """From the player's view."""
-    speed: str | None = None
-    variant: str | None = None
-    rated: bool | None = None
-    since: datetime | None = None
-    """Created at or after."""
-    until: datetime | None = None
-    """Created before."""
-    last_move_since: datetime | None = None
-    """Last move played at or after."""
-    last_move_until: datetime | None = None
-    """Last move played before."""
-    eco: str | None = None
-    """Beginning of the ECO code."""
-    opening: str | None = None
-    """Beginning of the opening's name."""
-    analysis: AnalysisState | None = None
-
-
 class GameSort(StrEnum):
     """What a list of games is sorted by, descending."""
 
@@ -55,44 +27,66 @@ class GameSort(StrEnum):
         return columns[self].expression
 
 
+@dataclass(frozen=True)
+class GameFilter:
+    """What to look for, and in which order; None matches everything. User ids are lower case."""
+
+    sort: GameSort = GameSort.CREATED_AT
+    player: str | None = None
+    color: Color | None = None
+    """The player's."""
+    opponent: str | None = None
+    result: GameResult | None = None
+    """From the player's view."""
+    speed: str | None = None
+    variant: str | None = None
+    rated: bool | None = None
+    since: datetime | None = None
+    """At or after, by the moment that the list is sorted by; so one index serves both."""
+    until: datetime | None = None
+    """Before, likewise."""
+    eco: str | None = None
+    """Beginning of the ECO code."""
+    opening: str | None = None
+    """Beginning of the opening's name."""
+    analysis: AnalysisState | None = None
+
+
 Key = tuple[datetime, int]
 """Where a list goes on: a moment of the column that it is sorted by, and an internal id, both descending."""
 
 
 async def page(
-    session: AsyncSession, wanted: GameFilter, sort: GameSort, after: Key | None, limit: int
+    session: AsyncSession, wanted: GameFilter, after: Key | None, limit: int
 ) -> Sequence[tuple[Game, AnalysisState | None]]:
     """Return games behind `after`, the newest first, with the state of their analysis."""
-    rows = await session.execute(page_query(wanted, sort, after, limit))
+    rows = await session.execute(page_query(wanted, after, limit))
     return [(row[0], row[1]) for row in rows]
 
 
-def page_query(
-    wanted: GameFilter, sort: GameSort, after: Key | None, limit: int
-) -> Select[tuple[Game, AnalysisState]]:
+def page_query(wanted: GameFilter, after: Key | None, limit: int) -> Select[tuple[Game, AnalysisState]]:
     """Return the query of a page; with an index by player and sort it costs the same at any length."""
     if wanted.player is None:
-        ids = _branch(wanted, None, sort, after, limit).subquery()
+        ids = _branch(wanted, None, after, limit).subquery()
     else:
         # One index scan a colour, each bounded, merged: an OR over both would read the whole history.
         colors = [wanted.color] if wanted.color is not None else list(Color)
-        branches = [_branch(wanted, color, sort, after, limit).subquery() for color in colors]
+        branches = [_branch(wanted, color, after, limit).subquery() for color in colors]
         ids = union(*(select(branch) for branch in branches)).subquery()
     return (
         select(Game, GameAnalysis.state)
         .join(ids, ids.c.id == Game.id)
         .outerjoin(GameAnalysis, GameAnalysis.game_id == Game.id)
-        .order_by(sort.column.desc(), Game.id.desc())
+        .order_by(wanted.sort.column.desc(), Game.id.desc())
         .limit(limit)
     )
 
 
-def _branch(
-    wanted: GameFilter, color: Color | None, sort: GameSort, after: Key | None, limit: int
-) -> Select[tuple[int]]:
-    query = select(Game.id).order_by(sort.column.desc(), Game.id.desc()).limit(limit)
+def _branch(wanted: GameFilter, color: Color | None, after: Key | None, limit: int) -> Select[tuple[int]]:
+    moment = wanted.sort.column
+    query = select(Game.id).order_by(moment.desc(), Game.id.desc()).limit(limit)
     if after is not None:
-        key = tuple_(sort.column, Game.id)
+        key = tuple_(moment, Game.id)
         query = query.where(key < tuple_(literal(after[0]), literal(after[1])))
     if wanted.analysis is not None:
         query = query.join(GameAnalysis, GameAnalysis.game_id == Game.id)
@@ -109,14 +103,10 @@ def _conditions(wanted: GameFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
-    for moment, since, until in (
-        (Game.created_at, wanted.since, wanted.until),
-        (Game.last_move_at, wanted.last_move_since, wanted.last_move_until),
-    ):
-        if since is not None:
-            conditions.append(moment >= since)
-        if until is not None:
-            conditions.append(moment < until)
+    if wanted.since is not None:
+        conditions.append(wanted.sort.column >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(wanted.sort.column < wanted.until)
     if wanted.eco is not None:
         conditions.append(Game.eco.startswith(wanted.eco.upper(), autoescape=True))
     if wanted.opening is not None:

@@ -23,7 +23,7 @@ _BY_CREATION: Final = TypeAdapter(tuple[UtcDatetime, BigInt])
 _BY_LAST_MOVE: Final = TypeAdapter(tuple[Literal["last_move_at"], UtcDatetime, BigInt])
 """Names its list: in one sorted otherwise it would leave games out."""
 
-_PARAMETERS = {field.name for field in fields(GameFilter)} | {"sort", "after", "limit"}
+_PARAMETERS = {field.name for field in fields(GameFilter)} | {"after", "limit"}
 
 router = APIRouter(prefix="/v1/games", tags=["games"], dependencies=[Depends(require(Scope.READ))])
 
@@ -42,10 +42,15 @@ async def game_filter(  # noqa: PLR0917  each further argument is a query parame
     speed: Text | None = None,
     variant: Text | None = None,
     rated: bool | None = None,
-    since: Annotated[UtcDatetime | None, Query(description="Created at or after.")] = None,
-    until: Annotated[UtcDatetime | None, Query(description="Created before.")] = None,
-    last_move_since: Annotated[UtcDatetime | None, Query(description="Last move at or after.")] = None,
-    last_move_until: Annotated[UtcDatetime | None, Query(description="Last move before.")] = None,
+    sort: Annotated[
+        GameSort, Query(description="By which moment, the newest first; `last_move_at` is a game's end.")
+    ] = GameSort.CREATED_AT,
+    since: Annotated[
+        UtcDatetime | None, Query(description="At or after, by the moment that `sort` names.")
+    ] = None,
+    until: Annotated[
+        UtcDatetime | None, Query(description="Before, by the moment that `sort` names.")
+    ] = None,
     eco: Annotated[Text | None, Query(description="Beginning of the ECO code: B, B9, B90.")] = None,
     opening: Annotated[Text | None, Query(description="Beginning of the opening's name.")] = None,
     analysis: Annotated[AnalysisState | None, Query(description="State of the analysis.")] = None,
@@ -64,10 +69,9 @@ async def game_filter(  # noqa: PLR0917  each further argument is a query parame
         speed=speed,
         variant=variant,
         rated=rated,
+        sort=sort,
         since=since,
         until=until,
-        last_move_since=last_move_since,
-        last_move_until=last_move_until,
         eco=eco,
         opening=opening,
         analysis=analysis,
@@ -78,9 +82,6 @@ async def game_filter(  # noqa: PLR0917  each further argument is a query parame
 async def list_games(
     session: SessionDependency,
     wanted: Annotated[GameFilter, Depends(game_filter)],
-    sort: Annotated[
-        GameSort, Query(description="By which moment, the newest first; `last_move_at` is a game's end.")
-    ] = GameSort.CREATED_AT,
     after: After = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[views.GameSummary]:
@@ -89,9 +90,9 @@ async def list_games(
     A cursor goes with the `sort` that it came from. Games that arrive meanwhile are no part of the pages to
     come, nor, by `last_move_at`, are those that are played on: both are at the top of a new list.
     """
-    rows = await repository.page(session, wanted, sort, _key(sort, after), limit)
+    rows = await repository.page(session, wanted, _key(wanted.sort, after), limit)
     items = [views.GameSummary(**views.summary(game, state)) for game, state in rows]
-    return Page(items=items, next=_cursor(sort, rows[-1][0]) if len(rows) == limit else None)
+    return Page(items=items, next=_cursor(wanted.sort, rows[-1][0]) if len(rows) == limit else None)
 
 
 def _key(sort: GameSort, cursor: str | None) -> Key | None:
