@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from app.contract.ingestion import Observation, StoreAnswer
 from app.errors import InvalidInput, NotFound
 from app.ingestion import ledger, storage
-from app.ingestion.service import from_ms
+from app.ingestion.moments import from_ms
 from app.players import repository as players
 
 _LOG = structlog.get_logger(__name__)

@@ -24,6 +24,7 @@ from app.contract.players import PlayerState
 from app.db.models import IngestionRun, Player, RunState, SeenGame, SourceGate
 from app.errors import InvalidInput, NotFound, StaleFence, StaleRun
 from app.ingestion import ledger, repository
+from app.ingestion.moments import EPOCH, from_ms, to_ms
 from app.players import repository as players
 from app.settings import Settings
 
@@ -191,7 +192,7 @@ async def judge_garbled(session: AsyncSession, run_id: int, line: GarbledLine) -
         run.player_id,
         {
             "source_id": ledger.NAMELESS_PREFIX + line.digest[:32],
-            "created_at": run.last_created_at or run.since or _EPOCH,
+            "created_at": run.last_created_at or run.since or EPOCH,
             "run_id": run.id,
             "line": line.line,
         },
@@ -324,25 +325,3 @@ async def _open_run(session: AsyncSession, run_id: int) -> IngestionRun:
     if run.state is not RunState.RUNNING:
         raise StaleRun(f"run {run_id} is {run.state.value}")
     return run
-
-
-def to_ms(moment: datetime) -> int:
-    """Return epoch milliseconds, as Lichess counts."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def from_ms(value: int) -> datetime:
-    """Return the moment of epoch milliseconds; raises InvalidInput where no game can have begun then.
-
-    One in the future would carry the cursor past games that are still to be played.
-    """
-    if not _FIRST_GAME_MS <= value <= to_ms(datetime.now(UTC) + _CLOCK_ERROR):
-        raise InvalidInput(f"{value} is no time in milliseconds at which a game began")
-    return _EPOCH + timedelta(milliseconds=value)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_GAME_MS = to_ms(datetime(2010, 1, 1, tzinfo=UTC))
-"""Lichess began in 2010: an earlier moment is seconds mistaken for milliseconds."""
-_CLOCK_ERROR = timedelta(days=3)
-"""More than the clocks of Lichess, of a producer and of this host differ."""

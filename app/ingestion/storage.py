@@ -17,7 +17,7 @@ from app.db.prepared import prepared
 from app.errors import NotFound
 from app.games import store
 from app.ingestion import ledger
-from app.ingestion.service import from_ms
+from app.ingestion.moments import from_ms
 
 
 class Stored(NamedTuple):
