@@ -50,7 +50,8 @@ class Settings(RoleSettings):
     rate_limit_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Silence after Lichess's first 429; doubles with each further one, up to an hour."""
     failure_retry_seconds: Annotated[int, Field(ge=1, le=900)] = 5
-    """Wait after a request that failed without a new game; doubles with each in a row, up to 15 minutes."""
+    """Wait after a request that failed without a new game; doubles with each in a row: up to 15 s where the
+    answer was cut, up to 45 s after any other failure."""
     not_found_retry_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3_600
     """From Lichess's first 404 for an account to the next question."""
     not_found_last_retry_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
@@ -69,6 +70,11 @@ class Settings(RoleSettings):
         if value is not None:
             _check_database_url(value.get_secret_value())
         return value
+
+    @property
+    def hole_after(self) -> timedelta:
+        """How long a game that was seen may take until it is stored."""
+        return timedelta(seconds=self.hole_after_seconds)
 
     @property
     def overlap(self) -> timedelta:

@@ -1,10 +1,10 @@
 """Which rows hold the manifest: every game that was seen, and what became of it?"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CTE, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import CTE, bindparam, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,6 +12,8 @@ from app.db.models import Player, SeenGame, SeenState
 
 NAMELESS_PREFIX = "line:"
 """Begins the manifest's id of a line that names no game."""
+_ATTEMPTS_COUNTED = 8
+"""More double no wait further: it lies far beyond the longest."""
 
 
 async def enter_seen(session: AsyncSession, rows: Sequence[dict[str, Any]], retry_at: datetime) -> None:
@@ -144,6 +146,32 @@ async def due_holes(session: AsyncSession, player_id: int, limit: int) -> Sequen
         .with_for_update(skip_locked=True)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def hasten_holes(session: AsyncSession, player_id: int, first_wait: timedelta) -> None:
+    """Let no pending entry of a player wait longer from now than its own attempts ask for.
+
+    Those that are locked are being settled.
+    """
+    wait = literal(first_wait) * func.power(2, func.least(SeenGame.attempts, _ATTEMPTS_COUNTED))
+    late = (
+        select(SeenGame.source_id)
+        .where(
+            SeenGame.player_id == player_id,
+            SeenGame.state == SeenState.PENDING,
+            SeenGame.retry_at > func.now() + wait,
+        )
+        .with_for_update(skip_locked=True)
+        .cte("late")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    statement = (
+        update(SeenGame)
+        .where(SeenGame.player_id == player_id, SeenGame.source_id == late.c.source_id)
+        .values(retry_at=func.now() + wait)
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(statement)
 
 
 async def kept_lines(session: AsyncSession, player_id: int, ids: Sequence[str]) -> Sequence[SeenGame]:

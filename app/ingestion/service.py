@@ -23,7 +23,7 @@ from app.contract.ingestion import SeenGame as SeenGameMessage
 from app.contract.players import PlayerState
 from app.db.models import IngestionRun, Player, RunState, SeenGame, SourceGate
 from app.errors import InvalidInput, NotFound, StaleFence, StaleRun
-from app.ingestion import ledger, repository
+from app.ingestion import ledger, repository, waits
 from app.ingestion.moments import EPOCH, from_ms, to_ms
 from app.players import repository as players
 from app.settings import Settings
@@ -34,8 +34,6 @@ GARBLED_RUNS = 3
 """Runs that must meet the same unreadable bytes before they count as what Lichess really has."""
 HOLE_ATTEMPTS = 5
 """Fetches of a hole, with consumers known to be alive, before the game is refused."""
-_HOLE_WAIT_MAX = timedelta(hours=6)
-_FAILURE_WAIT_MAX = timedelta(minutes=15)
 
 
 async def claim(session: AsyncSession, settings: Settings, request: FetchClaim) -> FetchAnswer:
@@ -125,10 +123,7 @@ async def _ids_to_fetch(
             )
             _LOG.error("game_refused", player=player.username, game=hole.source_id, code=code)
             continue
-        # What is no fault of the game, as a Lichess that does not answer, counts by the player's failures.
-        doublings = min(hole.attempts + 1 + player.failures, 16)
-        wait = timedelta(seconds=settings.hole_after_seconds) * 2**doublings
-        hole.retry_at = now + min(wait, _HOLE_WAIT_MAX)
+        hole.retry_at = now + waits.after_hole(settings.hole_after, hole.attempts, player.failures)
         ids.append(hole.source_id)
     room = EXPORT_BY_ID_MAX - len(ids)
     revisits = await repository.take_due_revisits(session, player.user_id, room)
@@ -160,7 +155,7 @@ async def enter_seen(
         }
         for game in games
     }
-    retry_at = datetime.now(UTC) + timedelta(seconds=settings.hole_after_seconds)
+    retry_at = datetime.now(UTC) + settings.hole_after
     await ledger.enter_seen(session, list(rows.values()), retry_at)
     # A line that was reported before was counted then.
     run.new_games += await ledger.count_new(session, run.player_id, run.id, list(rows), behind_line=run.lines)
@@ -226,6 +221,7 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
         asked_again = player.next_sync_at > run.started_at and (
             run.kind is FetchKind.STREAM or player.next_sync_at <= now
         )
+        failures = player.failures
         if report.outcome is FetchOutcome.RATE_LIMITED:
             _back_off(gate, settings, now)
         elif report.outcome is FetchOutcome.COMPLETE:
@@ -234,6 +230,9 @@ async def finish(session: AsyncSession, settings: Settings, run_id: int, report:
             await _complete(session, settings, player, run, now)
         else:
             _postpone(settings, player, run, report, now)
+        if failures and not player.failures:
+            # They are forgotten: holes wait no longer than their own attempts ask for.
+            await ledger.hasten_holes(session, player.id, settings.hole_after)
         if asked_again:
             # The source may have answered before whatever the sync was asked for.
             players.wake(player)
@@ -291,11 +290,11 @@ def _postpone(
     if _concerns_the_account(player, run) or report.outcome is FetchOutcome.UNAUTHORISED:
         player.state_detail = report.detail or report.outcome.value
     if report.outcome is FetchOutcome.NOT_FOUND:
-        waits = settings.not_found_waits
-        player.not_found_count = min(player.not_found_count + 1, len(waits))
-        gone = player.not_found_count == len(waits)
+        not_found_waits = settings.not_found_waits
+        player.not_found_count = min(player.not_found_count + 1, len(not_found_waits))
+        gone = player.not_found_count == len(not_found_waits)
         player.state = PlayerState.GONE if gone else PlayerState.NOT_FOUND
-        player.next_sync_at = now + waits[player.not_found_count - 1]
+        player.next_sync_at = now + not_found_waits[player.not_found_count - 1]
     elif report.outcome is FetchOutcome.UNAUTHORISED:
         player.state = PlayerState.UNAUTHORISED
     elif report.outcome is FetchOutcome.STOPPED or (
@@ -307,10 +306,11 @@ def _postpone(
         if report.outcome is FetchOutcome.UNORDERED:
             # What was entered in the manifest stays; the next run reads it all again.
             player.seen_until = run.since
-        wait = timedelta(seconds=settings.failure_retry_seconds) * 2 ** min(player.failures, 16)
+        first = timedelta(seconds=settings.failure_retry_seconds)
+        wait = waits.after_failure(report.outcome, first, player.failures)
         player.failures += 1
         # A run for holes may fail while an account that is not found rests: that makes it due no sooner.
-        player.next_sync_at = max(player.next_sync_at, now + min(wait, _FAILURE_WAIT_MAX))
+        player.next_sync_at = max(player.next_sync_at, now + wait)
 
 
 def _concerns_the_account(player: Player, run: IngestionRun) -> bool:

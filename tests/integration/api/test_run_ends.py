@@ -214,15 +214,17 @@ def test_a_sync_asked_for_while_holes_are_fetched_is_owed_too(api: Api, ledger: 
     assert ledger.plan().kind is FetchKind.STREAM
 
 
-@pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])
-def test_a_failure_without_progress_waits_twice_as_long_each_time(
-    api: Api, ledger: Ledger, outcome: FetchOutcome
+@pytest.mark.parametrize(
+    ("outcome", "longest"), [(FetchOutcome.CUT, [15] * 5), (FetchOutcome.UNAVAILABLE, [20, 40, 45, 45, 45])]
+)
+def test_a_failure_without_progress_waits_twice_as_long_each_time_up_to_its_ceiling(
+    api: Api, ledger: Ledger, outcome: FetchOutcome, longest: list[int]
 ) -> None:
     waits = []
-    for _ in range(9):
+    for _ in range(7):
         assert not _end(ledger, outcome)
         waits.append(_wait_seconds(api))
-    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900]
+    assert waits == [5, 10, *longest]
     assert ledger.view().state_detail == outcome.value
 
 
@@ -232,7 +234,47 @@ def test_the_first_wait_after_a_failure_can_be_set(api: Api, ledger: Ledger) -> 
     for _ in range(3):
         _end(ledger, FetchOutcome.CUT)
         waits.append(_wait_seconds(api))
-    assert waits == [400, 800, 900]
+    assert waits == [400, 400, 400]
+
+
+def test_cuts_behind_a_known_game_amid_a_backfill_cost_seconds_and_are_forgotten(
+    api: Api, ledger: Ledger
+) -> None:
+    # A slice begins at the cursor, with the game that stands there already: nothing is new in its first line.
+    api.set_policy(slice_games=1)
+    known = make_game(1)
+    ledger.stream([known])
+    for _ in range(6):
+        ledger.make_due()
+        plan = ledger.plan()
+        assert plan.since_ms == known["createdAt"]
+        ledger.see(plan.run_id, [known])
+        assert not ledger.finish(plan.run_id, 1, FetchOutcome.CUT).more
+    assert _wait_seconds(api) == 15
+    ledger.make_due()
+    ledger.stream([known])
+    assert not _end(ledger, FetchOutcome.CUT)
+    assert _wait_seconds(api) == 5
+
+
+@pytest.mark.parametrize("end", [FetchOutcome.COMPLETE, FetchOutcome.CUT])
+def test_a_hole_does_not_wait_for_failures_that_are_forgotten(
+    api: Api, ledger: Ledger, end: FetchOutcome
+) -> None:
+    lost = make_game(1)
+    ledger.see(ledger.plan().run_id, [lost])
+    for _ in range(6):
+        _end(ledger, FetchOutcome.UNAVAILABLE)
+    ledger.make_holes_due()
+    assert ledger.finish(ledger.plan().run_id, 0, FetchOutcome.UNAVAILABLE).more is False
+    assert api.value("SELECT retry_at > now() + interval '1 hour' FROM seen_games")
+    # With a game that is new, or to its end.
+    ledger.make_due()
+    plan = ledger.plan()
+    if end is FetchOutcome.CUT:
+        ledger.see(plan.run_id, [make_game(2)])
+    ledger.finish(plan.run_id, 1, end)
+    assert api.value("SELECT max(retry_at) <= now() + interval '1 minute' FROM seen_games")
 
 
 @pytest.mark.parametrize("outcome", [FetchOutcome.CUT, FetchOutcome.UNAVAILABLE])
