@@ -16,7 +16,7 @@ from typing import Final
 from app import cli
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__, "tests.integration.test_gate"])
+PROCESSES.set_forkserver_preload([__name__, "tests.integration.arena"])
 
 _LIMIT_SECONDS: Final = 300
 
