@@ -6,7 +6,7 @@ import re
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -22,6 +22,9 @@ Concurrency = Annotated[int, Field(ge=1, le=256)]
 # Below this the clock was never set: certificates would not verify and every date would be wrong.
 _CLOCK_SANE_FROM = 1_577_836_800  # 2020-01-01, seconds
 
+UNKNOWN_BOOT: Final = "unknown"
+"""Stands for the boot where nothing tells it from others."""
+
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -29,7 +32,7 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
-        return "unknown"
+        return UNKNOWN_BOOT
 
 
 class Role(StrEnum):
@@ -69,7 +72,8 @@ class Settings(RoleSettings):
     """After this long without a heartbeat the Redis lock of the gate to Lichess lapses."""
     lock_heartbeat_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10
     gate_wait_seconds: Annotated[float, Field(ge=0, le=600)] = 45
-    """How long a producer waits at a busy gate; longer than the TTL, so that a crash costs no turn."""
+    """How long a producer waits at a busy gate; longer than the TTL, so that a crash on another host costs no
+    turn."""
     queue_high_water: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     """Games waiting in db_queue at which the producer stops reading from Lichess …"""
     queue_low_water: Annotated[int, Field(ge=0, le=1_000_000)] = 250

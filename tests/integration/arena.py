@@ -30,9 +30,9 @@ class WithoutKernelLock(Gate):
     """The mutation: Redis alone keeps the rivals apart."""
 
     @contextmanager
-    def _kernel_lock(self, give_up_at: float) -> Iterator[None]:
+    def _kernel_lock(self, give_up_at: float) -> Iterator[str]:
         assert give_up_at
-        yield
+        yield ""
 
 
 def make_gate(
@@ -40,13 +40,14 @@ def make_gate(
     folder: Path,
     kind: type[Gate] = Gate,
     *,
+    boot_id: str = "boot",
     ttl: float = TTL_SECONDS,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Gate:
     # A Redis that is dead refuses at once; one on a busy disk is slow to confirm what it writes.
     client = broker.connect(url, timeout_seconds=5)
     return kind(
-        client, folder, "boot", ttl_seconds=ttl, heartbeat_seconds=HEARTBEAT_SECONDS, stopping=stopping
+        client, folder, boot_id, ttl_seconds=ttl, heartbeat_seconds=HEARTBEAT_SECONDS, stopping=stopping
     )
 
 

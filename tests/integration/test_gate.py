@@ -6,6 +6,7 @@ must find two holders at once, or they would prove nothing.
 """
 
 import errno
+import os
 import shutil
 import signal
 import tempfile
@@ -29,6 +30,7 @@ from tests.integration.arena import (
 from workers.ingestion.cutoff import CutReason
 from workers.ingestion.lock import GateBusyError, GateClosedError
 from workers.ingestion.silence import Silence
+from workers.settings import UNKNOWN_BOOT
 
 _POLLS_SECONDS: Final = 0.5
 """Some looks at a gate: long enough to be let in, if that could happen."""
@@ -171,17 +173,44 @@ def test_a_back_off_that_a_full_disk_does_not_take_does_not_keep_the_run_from_be
         assert turn.fence == 1
 
 
-def test_after_a_holder_was_killed_the_next_comes_in(arena: Arena) -> None:
-    holder = arena.start_rival(hold=PATIENCE_SECONDS)
+def test_after_a_holder_was_killed_the_next_comes_in_although_its_lock_is_still_there(arena: Arena) -> None:
+    # A lock that nobody here could wait for.
+    holder = arena.start_rival(hold=PATIENCE_SECONDS, ttl=10 * PATIENCE_SECONDS)
     arena.wait_until("in", holder)
-    follower = arena.start_rival()
+    follower = arena.start_rival(ttl=10 * PATIENCE_SECONDS)
     arena.wait_until("comes", follower)
     assert holder.pid is not None
     killed = {holder.pid: time.monotonic()}
     holder.kill()
     assert end_of(follower) == 0
-    assert arena.events("out", follower)
+    first, second = arena.turns()
+    assert second.reason is None
+    assert second.fence > first.fence
     assert arena.overlaps(killed) == []
+    assert not arena.client.exists(LOCK_KEY)
+
+
+@pytest.mark.parametrize("other", ["host", "boot", "file", "no boot"])
+def test_only_a_lock_of_this_host_and_boot_and_lock_file_is_taken_over(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    boot_id = UNKNOWN_BOOT if other == "no boot" else "boot"
+    with hold(arena, boot_id=boot_id):
+        left_behind = arena.client.get(LOCK_KEY)
+    assert isinstance(left_behind, bytes)
+    arena.client.set(LOCK_KEY, left_behind, px=60_000)
+    if other == "host":
+        this = os.uname()
+        monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "another", *this[2:])))
+    elif other == "boot":
+        boot_id = "another"
+    elif other == "file":
+        # Made anew: whoever holds the one before does not hold this one.
+        before = arena.folder / "lichess.lock"
+        before.rename(arena.folder / "deleted.lock")
+    with pytest.raises(GateBusyError), hold(arena, boot_id=boot_id):
+        pass
+    assert arena.client.get(LOCK_KEY) == left_behind
 
 
 def test_a_busy_gate_is_left_alone(arena: Arena) -> None:

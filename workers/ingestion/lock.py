@@ -5,6 +5,9 @@ process and by nothing else, so no process here can follow one that is merely st
 lock inside it keeps other hosts out; it lapses when its holder's heartbeat stays away. Its holder then
 shuts its own connection to Lichess. A holder on another host that is stopped for longer than the TTL is
 the one case that no lock with a time limit excludes; there the API's fence refuses what it reports.
+
+A Redis lock says under which kernel's lock it was taken. Whoever holds that one now knows its holder to be
+dead, and takes it over without waiting until it lapses.
 """
 
 import contextlib
@@ -24,6 +27,7 @@ import structlog
 from workers.ingestion.cutoff import CutOff, CutReason
 from workers.ingestion.silence import Silence
 from workers.progress import board
+from workers.settings import UNKNOWN_BOOT
 
 _LOG = structlog.get_logger(__name__)
 
@@ -31,10 +35,13 @@ _LOCK_KEY: Final = "scoresheet:lichess:lock"
 _FENCE_KEY: Final = "scoresheet:lichess:fence"
 
 # One script, so that no two holders can ever have the same fence, and no holder a fence of before.
+# Takes over what was left behind under our own kernel lock, whose name begins the token unless it is empty.
 # Answers the new fence, 0 if the lock is taken.
 _ACQUIRE: Final = """
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('INCR', KEYS[2]) end
-return 0
+local holder = redis.call('GET', KEYS[1])
+if holder and (ARGV[3] == '' or string.sub(holder, 1, #ARGV[3]) ~= ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return redis.call('INCR', KEYS[2])
 """
 _EXTEND: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -84,6 +91,7 @@ class Gate:
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
+        self._boot_id = boot_id
         self._lock_file = state_dir / "lichess.lock"
         self._silence = Silence(state_dir / "lichess.silence", boot_id)
         self._ttl_ms = round(ttl_seconds * 1_000)
@@ -100,11 +108,11 @@ class Gate:
         Raises GateBusyError after `wait_seconds`, GateClosedError while a back-off runs, RedisError.
         """
         give_up_at = time.monotonic() + wait_seconds
-        with self._kernel_lock(give_up_at):
+        with self._kernel_lock(give_up_at) as name:
             if seconds := self._silence.seconds_left():
                 raise GateClosedError(seconds)
-            token = secrets.token_hex(16)
-            lease_until, fence = self._redis_lock(token, give_up_at)
+            token = name + secrets.token_hex(16)
+            lease_until, fence = self._redis_lock(token, name, give_up_at)
             hold = Hold(fence, CutOff(lease_until), time.monotonic() + deadline_seconds)
             try:
                 with _Watch(hold, self._heartbeat_seconds, lambda: self._extended(token), self._stopping):
@@ -127,21 +135,22 @@ class Gate:
             _LOG.warning("gate_not_closed", error=str(error))
 
     @contextlib.contextmanager
-    def _kernel_lock(self, give_up_at: float) -> Iterator[None]:
+    def _kernel_lock(self, give_up_at: float) -> Iterator[str]:
+        """Hold the kernel's lock within the block, which gets its name; raises GateBusyError."""
         descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _flocked(descriptor):
                 self._wait(give_up_at)
-            yield
+            yield _name(descriptor, self._boot_id)
         finally:
             os.close(descriptor)
 
-    def _redis_lock(self, token: str, give_up_at: float) -> tuple[float, int]:
+    def _redis_lock(self, token: str, name: str, give_up_at: float) -> tuple[float, int]:
         while True:
             # The lease counts from before the command was sent: Redis's own time starts later.
             lease_until = time.monotonic() + self._ttl_ms / 1_000
             try:
-                fence = int(self._acquire(keys=[_LOCK_KEY, _FENCE_KEY], args=[token, self._ttl_ms]))
+                fence = int(self._acquire(keys=[_LOCK_KEY, _FENCE_KEY], args=[token, self._ttl_ms, name]))
             except redis.RedisError:
                 self._free(token)  # it may have been granted, and only the answer lost
                 raise
@@ -173,6 +182,18 @@ def _flocked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _name(descriptor: int, boot_id: str) -> str:
+    """Return what tells a lock file from those of all other hosts, boots and paths; empty if nothing does.
+
+    The file counts, not its path: one that was deleted and made anew is another lock, which excludes nobody
+    who holds the one before. Containers of one host share its boot, so the host's name belongs here too.
+    """
+    if boot_id == UNKNOWN_BOOT:
+        return ""
+    file = os.fstat(descriptor)
+    return f"{os.uname().nodename} {boot_id} {file.st_dev:x}:{file.st_ino} "
 
 
 class Hold:
