@@ -67,7 +67,8 @@ class Settings(RoleSettings):
     lichess_deadline_seconds: Annotated[float, Field(ge=1, le=86_400)] = 900
     """Longest that one request to Lichess may take altogether."""
     rate_limit_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
-    """Silence after a 429, until the API says how long it shall be."""
+    """Silence after a 429, until the API says how long it shall be, and after a request whose status nobody
+    read."""
     lock_ttl_seconds: Annotated[float, Field(ge=1, le=600)] = 30
     """After this long without a heartbeat the Redis lock of the gate to Lichess lapses."""
     lock_heartbeat_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10
@@ -82,7 +83,7 @@ class Settings(RoleSettings):
     """A pause longer than this ends the request: Lichess shall not hold a stream open for us."""
 
     state_dir: Path = Path("var/state")
-    """Beat's schedule, and the gate to Lichess: its kernel lock and its silence."""
+    """Beat's schedule, and the gate to Lichess: its kernel lock, its silence, its unanswered request."""
     boot_id: Annotated[str, Field(pattern=r"^\S+$")] = Field(default_factory=_boot_id)
     """What tells this boot of the host from others; the units say it, from which /proc is hidden."""
     orchestrator_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60

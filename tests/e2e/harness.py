@@ -309,7 +309,8 @@ class System:
             "no request is under way",
         )
         self.execute("UPDATE source_gates SET not_before = NULL, rate_limits = 0")
-        Path(self.pipeline.environment["SCORESHEET_STATE_DIR"], "lichess.silence").unlink(missing_ok=True)
+        for name in ("lichess.silence", "lichess.request"):
+            Path(self.pipeline.environment["SCORESHEET_STATE_DIR"], name).unlink(missing_ok=True)
         self.lichess.reset()
         self.lichess.set_speed_limit(0)
         self.lichess.set_penalty_seconds(RATE_LIMIT_SECONDS)

@@ -22,6 +22,7 @@ from workers.ingestion.lock import Gate, GateBusyError
 
 TTL_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 0.3
+RATE_LIMIT_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 120.0
 LOCK_KEY: Final = "scoresheet:lichess:lock"
 
@@ -47,7 +48,13 @@ def make_gate(
     # A Redis that is dead refuses at once; one on a busy disk is slow to confirm what it writes.
     client = broker.connect(url, timeout_seconds=5)
     return kind(
-        client, folder, boot_id, ttl_seconds=ttl, heartbeat_seconds=HEARTBEAT_SECONDS, stopping=stopping
+        client,
+        folder,
+        boot_id,
+        ttl_seconds=ttl,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+        rate_limit_seconds=RATE_LIMIT_SECONDS,
+        stopping=stopping,
     )
 
 

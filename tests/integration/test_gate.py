@@ -283,3 +283,41 @@ def test_a_back_off_that_is_over_lets_in_again(arena: Arena) -> None:
             return False
 
     wait_for(let_in)
+
+
+def test_a_request_whose_status_nobody_read_closes_the_gate_as_a_429_does(arena: Arena) -> None:
+    gate = make_gate(arena.url, arena.folder)
+    with gate.hold(wait_seconds=0, deadline_seconds=PATIENCE_SECONDS):
+        gate.request_sent()  # and here its producer is killed
+    for _ in range(2):
+        with pytest.raises(GateClosedError), hold(arena):
+            pass
+    # When that silence is over, nothing is owed any more.
+    (arena.folder / "lichess.silence").unlink()
+    with hold(arena):
+        pass
+
+
+def test_a_request_whose_status_was_read_costs_its_successor_nothing(arena: Arena) -> None:
+    gate = make_gate(arena.url, arena.folder)
+    with hold(arena):
+        gate.request_sent()
+        gate.status_known()
+    with hold(arena):
+        pass
+
+
+def test_a_disk_that_does_not_take_the_silence_keeps_the_gate_closed(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    make_gate(arena.url, arena.folder).request_sent()
+    with monkeypatch.context() as patch:
+        patch.setattr(Silence, "keep", full)
+        for _ in range(2):
+            with pytest.raises(GateClosedError), hold(arena):
+                pass
+    with pytest.raises(GateClosedError), hold(arena):
+        pass

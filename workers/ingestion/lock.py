@@ -25,6 +25,7 @@ import redis
 import structlog
 
 from workers.ingestion.cutoff import CutOff, CutReason
+from workers.ingestion.in_flight import InFlight
 from workers.ingestion.silence import Silence
 from workers.progress import board
 from workers.settings import UNKNOWN_BOOT
@@ -67,7 +68,7 @@ class GateBusyError(Exception):
 
 
 class GateClosedError(Exception):
-    """Lichess must not be asked now: it said 429 a while ago."""
+    """Lichess must not be asked now: it said 429 a while ago, or may have."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"closed for another {seconds:.0f} s")
@@ -88,12 +89,15 @@ class Gate:
         *,
         ttl_seconds: float,
         heartbeat_seconds: float,
+        rate_limit_seconds: float,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._boot_id = boot_id
         self._lock_file = state_dir / "lichess.lock"
         self._silence = Silence(state_dir / "lichess.silence", boot_id)
+        self._in_flight = InFlight(state_dir / "lichess.request")
+        self._rate_limit_seconds = rate_limit_seconds
         self._ttl_ms = round(ttl_seconds * 1_000)
         self._heartbeat_seconds = heartbeat_seconds
         self._stopping = stopping
@@ -109,6 +113,7 @@ class Gate:
         """
         give_up_at = time.monotonic() + wait_seconds
         with self._kernel_lock(give_up_at) as name:
+            self._suspect_429()
             if seconds := self._silence.seconds_left():
                 raise GateClosedError(seconds)
             token = name + secrets.token_hex(16)
@@ -133,6 +138,33 @@ class Gate:
             self._silence.keep(seconds)
         except OSError as error:
             _LOG.warning("gate_not_closed", error=str(error))
+
+    def request_sent(self) -> None:
+        """Note that a request is about to be sent; for whoever holds the gate."""
+        try:
+            self._in_flight.sent()
+        except OSError as error:
+            _LOG.warning("request_not_noted", error=str(error))
+
+    def status_known(self) -> None:
+        """Note that what was answered to the request, if anything, has been heeded."""
+        try:
+            self._in_flight.answered()
+        except OSError as error:
+            _LOG.warning("request_not_noted", error=str(error))
+
+    def _suspect_429(self) -> None:
+        """Keep the silence of a 429 where nobody read the last request's status; raises GateClosedError."""
+        if not self._in_flight.is_open:
+            return
+        _LOG.warning("last_status_unknown", silence_seconds=self._rate_limit_seconds)
+        try:
+            # From now: nothing tells when it was answered.
+            self._silence.keep(self._rate_limit_seconds)
+        except OSError as error:
+            _LOG.warning("gate_not_closed", error=str(error))
+            raise GateClosedError(self._rate_limit_seconds) from error
+        self.status_known()
 
     @contextlib.contextmanager
     def _kernel_lock(self, give_up_at: float) -> Iterator[str]:

@@ -116,14 +116,19 @@ class Producer:
         board.say(f"fetching {plan.player}: asking Lichess")
         outcome, detail = FetchOutcome.COMPLETE, None
         try:
+            cutoff.check()
+            self._gate.request_sent()
             with self._lichess.games(plan, cutoff) as lines:
+                self._gate.status_known()
                 run.read(lines)
         except RequestEnded as end:
             outcome, detail = end.outcome, end.detail
+            if outcome is FetchOutcome.RATE_LIMITED:
+                self._gate.close_for(self._rate_limit_seconds)
+            if cutoff.reason is None:  # else we may not have waited for the status
+                self._gate.status_known()
         except (redis.RedisError, SoftTimeLimitExceeded) as error:
             outcome, detail = FetchOutcome.CUT, f"on our side: {type(error).__name__}"
-        if outcome is FetchOutcome.RATE_LIMITED:
-            self._gate.close_for(self._rate_limit_seconds)
         run.flush()
         verdict = self._api.finish_fetch(
             plan.run_id, FetchReport(outcome=outcome, lines=run.lines, detail=detail)

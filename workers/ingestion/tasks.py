@@ -110,6 +110,7 @@ def _producer() -> Producer:
             settings.boot_id,
             ttl_seconds=settings.lock_ttl_seconds,
             heartbeat_seconds=settings.lock_heartbeat_seconds,
+            rate_limit_seconds=settings.rate_limit_seconds,
             stopping=stop_requested,
         ),
         LichessClient(

@@ -109,6 +109,8 @@ class FakeGate:
     fence: int = 0
     closed_for: list[float] = field(default_factory=list)
     inside: bool = False
+    events: list[str] = field(default_factory=list)
+    """What was noted, in order."""
     cutoff: CutOff = field(default_factory=lambda: CutOff(NEVER))
 
     @contextmanager
@@ -127,6 +129,15 @@ class FakeGate:
 
     def close_for(self, seconds: float) -> None:
         self.closed_for.append(seconds)
+        self.events.append("closed")
+
+    def request_sent(self) -> None:
+        assert self.inside
+        self.events.append("sent")
+
+    def status_known(self) -> None:
+        assert self.inside
+        self.events.append("known")
 
     def as_gate(self) -> Gate:
         return cast("Gate", self)

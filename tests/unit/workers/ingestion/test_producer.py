@@ -27,7 +27,7 @@ from workers.ingestion.pressure import Pressure
 from workers.ingestion.producer import SEEN_BATCH, Producer, Run
 from workers.progress import Board
 
-Handler = Callable[[httpx.Request], httpx.Response]
+Response = httpx.Response | Callable[[], httpx.Response]
 
 
 class World:
@@ -51,11 +51,11 @@ class World:
     def queue_length(self) -> int:
         return self.waiting()
 
-    def fetch(self, *chunks: bytes | Exception, response: httpx.Response | None = None) -> bool:
+    def fetch(self, *chunks: bytes | Exception, response: Response | None = None) -> bool:
         def handler(_: httpx.Request) -> httpx.Response:
             assert self.gate.inside
             self.requests += 1
-            return response or ndjson(*chunks)
+            return (response() if callable(response) else response) or ndjson(*chunks)
 
         producer = Producer(
             self.api.as_client(),
