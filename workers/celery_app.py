@@ -1,18 +1,21 @@
 """How does Celery deliver Scoresheet's tasks, and what does every task share?"""
 
+import io
 import logging
 import mmap
 import os
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import billiard.pool
+import billiard.util
 import celery.apps.worker
 import structlog
 from celery import Celery, Task, signals
 from kombu import Queue
+from kombu.transport import virtual
 
 from app.contract.names import QUEUE_OF_TASK, QueueName, TaskName
 from app.kit.logging import configure_logging
@@ -48,6 +51,22 @@ billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30  # of 0.1 s
 # the journal that is not structured; systemd hears STOPPING=1 and a status.
 celery.apps.worker.safe_say = lambda *_: None  # type: ignore[attr-defined]
 
+# When a worker stops or its channel goes, kombu prints how many messages it gives back: to standard error, or
+# to a file that it is given.
+_restore_unacked = virtual.QoS.restore_unacked_once
+
+
+def _restore_unacked_and_log(qos: virtual.QoS, stderr: TextIO | None = None) -> None:
+    said = io.StringIO()
+    try:
+        _restore_unacked(qos, stderr=stderr or said)
+    finally:
+        for line in said.getvalue().splitlines():
+            _LOG.warning("messages_restored", said=line)
+
+
+virtual.QoS.restore_unacked_once = _restore_unacked_and_log  # type: ignore[assignment,method-assign]
+
 # One byte shared with the forked children: a warm stop reaches the main process alone, since children
 # reset SIGTERM. No lock, so no killed child can leave it locked.
 _stop_flag = mmap.mmap(-1, 1)
@@ -70,6 +89,7 @@ class ScoresheetTask(_Task):
     """
 
     abstract = True
+    Request = "workers.requests:NamedRequest"
     # Else a running task remembers every message it sends: a fetch would grow with its history.
     trail = False
     _last_failure: str | None = None
@@ -217,7 +237,13 @@ def _quieten_celery() -> None:
 
 @signals.setup_logging.connect(weak=False)
 def _keep_our_logging(**_: Any) -> None:
-    """Do nothing: a receiver of this signal keeps Celery from setting up its own logging."""
+    """Keep Celery from setting up its own logging, as any receiver of this signal does.
+
+    The pool's logger, which tells of children that died, goes past every other by default: to standard error.
+    """
+    pool = billiard.util.get_logger()
+    pool.propagate = True
+    pool.setLevel(logging.WARNING)
 
 
 @signals.worker_shutting_down.connect(weak=False)

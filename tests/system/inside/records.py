@@ -1,7 +1,6 @@
 """Is what the machine holds whole, does it say so, and does it come back from a dump?"""
 
 import json
-import re
 import time
 from pathlib import Path
 from typing import Final
@@ -21,8 +20,6 @@ from tests.system.inside.host import (
 )
 from tests.system.inside.situation import Situation
 
-# When a worker stops, to standard error, past every logger (kombu/transport/virtual/base.py).
-_PRINTED_BY_KOMBU: Final = re.compile(r"Restoring \d+ unacknowledged message\(s\)")
 _BACKUPS: Final = Path("/var/lib/scoresheet/backups")
 _API_ROLE: Final = "scoresheet"
 _OPEN: Final = """SELECT 'fetch ' || id FROM ingestion_runs WHERE finished_at IS NULL
@@ -36,8 +33,6 @@ def structured(situation: Situation) -> str:
     for unit in (*UNITS, SECOND_WORKER):
         # The worker that hung printed its threads' stacks when the watchdog ended it.
         for text in written_by(unit, but_pid=situation.hung_pid):
-            if _PRINTED_BY_KOMBU.fullmatch(text):
-                continue
             try:
                 event = json.loads(text)
             except ValueError:
