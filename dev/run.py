@@ -3,9 +3,11 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from rich.console import Console
@@ -24,6 +26,8 @@ _STATE: Final = STATE / "live"
 _NODES: Final = 100_000
 _API_PORT: Final = 8000
 _REPORT_SECONDS: Final = 10
+_RUNS: Final = 100
+"""Requests to Lichess that are looked at to see since when they fail."""
 _CONSOLE: Final = Console(highlight=False)
 
 
@@ -74,9 +78,38 @@ def _state_line(client: httpx.Client, player: str) -> str:
     try:
         record = client.get(f"/v1/players/{player}").raise_for_status().json()
         line = f"{player}: {record['state']}, {read_counts(client, player).line()}"
+        return f"{line} ({_failing(client, record)})" if record["state_detail"] else line
     except httpx.HTTPError as error:
         return f"{player}: the API does not answer ({error})"
-    return f"{line} ({record['state_detail']})" if record["state_detail"] else line
+
+
+def _failing(client: httpx.Client, record: Mapping[str, Any]) -> str:
+    path = f"/v1/players/{record['username']}/runs"
+    runs = client.get(path, params={"limit": _RUNS}).raise_for_status().json()["items"]
+    return failing(record, runs, datetime.now(UTC))
+
+
+def failing(record: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    """Say how requests to Lichess fail, since when, and when the next one follows.
+
+    `record` is a player with a `state_detail`, and `runs` are the last ones, the newest first.
+    """
+    ended = [run for run in runs if run["finished_at"] is not None]
+    failed = list(takewhile(lambda run: run["state"] != "complete" and not run["new_games"], ended))
+    parts = [record["state_detail"]]
+    if failed:
+        earlier = "at least " if len(failed) == len(ended) == _RUNS else ""
+        parts.append(f"since {earlier}{_clock(failed[-1]['started_at'], now)}")
+    if record["state"] != "unauthorised":  # then nobody asks until a person does
+        later = datetime.fromisoformat(record["next_sync_at"]) > now
+        parts.append(f"tried again at {_clock(record['next_sync_at'], now)}" if later else "tried again now")
+    return "; ".join(parts)
+
+
+def _clock(moment: str, now: datetime) -> str:
+    """Return the time of day, and the day where it is another."""
+    time_of_day = datetime.fromisoformat(moment).astimezone(UTC)
+    return f"{time_of_day:{'%H:%M' if time_of_day.date() == now.date() else '%Y-%m-%d %H:%M'}} UTC"
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class LichessClient:
                 response = http.send(request, stream=True)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 cutoff.check()
-                raise RequestEnded(FetchOutcome.UNAVAILABLE, _brief(error)) from None
+                raise RequestEnded(FetchOutcome.UNAVAILABLE, _unanswered(request, error)) from None
             try:
                 _refuse_other_than_ndjson(response, plan, cutoff, self._timeout_seconds)
                 yield _lines(response, cutoff, self._timeout_seconds)
@@ -226,6 +226,14 @@ def _end_is_marked(response: httpx.Response) -> bool:
     # Without either, a broken connection looks like the end; with one, httpx has seen to it.
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
     return chunked or "Content-Length" in response.headers
+
+
+def _unanswered(request: httpx.Request, error: Exception) -> str:
+    if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return _brief(error)
+    # Whoever reads this has no network, most likely: to them the name of the exception says little.
+    reason = str(error) or type(error).__name__
+    return f"{request.url.host} can't be reached: {reason}"[:500].replace("\x00", "")
 
 
 def _brief(error: Exception) -> str:

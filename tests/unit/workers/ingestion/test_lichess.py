@@ -222,12 +222,19 @@ def test_what_goes_without_saying_may_be_said(headers: dict[str, str]) -> None:
     assert ask(answer(response)) == [b"{}"]
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectTimeout, httpx.ConnectError, httpx.ReadTimeout])
-def test_no_answer_is_unavailable(error: type[httpx.TransportError]) -> None:
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (httpx.ReadTimeout("no luck"), "ReadTimeout: no luck"),
+        (httpx.ConnectError("no such name"), "lichess.test can't be reached: no such name"),
+        (httpx.ConnectTimeout(""), "lichess.test can't be reached: ConnectTimeout"),
+    ],
+)
+def test_no_answer_is_unavailable(error: httpx.TransportError, detail: str) -> None:
     def handler(_: httpx.Request) -> httpx.Response:
-        raise error("no luck")
+        raise error
 
-    assert outcome_of(handler) == (FetchOutcome.UNAVAILABLE, f"{error.__name__}: no luck")
+    assert outcome_of(handler) == (FetchOutcome.UNAVAILABLE, detail)
 
 
 @pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
