@@ -161,6 +161,10 @@ async def enter_seen(
     run.new_games += await ledger.count_new(session, run.player_id, run.id, list(rows), behind_line=run.lines)
     repeated = games[0].line <= run.lines
     run.lines = max(run.lines, games[-1].line)
+    player = await players.lock_by_id(session, run.player_id)
+    if player.state is PlayerState.ACTIVE:
+        # Games flow: how an earlier request failed is over, long before this one ends.
+        player.state_detail = None
     if run.kind is FetchKind.IDS:
         asked = run.asked_ids or []
         await ledger.count_attempt(session, run.player_id, [game for game in asked if game in rows])
@@ -171,7 +175,6 @@ async def enter_seen(
     if [*before, *moments] != sorted([*before, *moments]):
         raise InvalidInput("the games of a stream must come in the order of their creation")
     run.last_created_at = max(run.last_created_at or moments[-1], moments[-1])
-    player = await players.lock_by_id(session, run.player_id)
     player.seen_until = max(player.seen_until or run.last_created_at, run.last_created_at)
 
 

@@ -1,10 +1,10 @@
-"""What follows when a request to Lichess ends badly, and when a line can't be read?"""
+"""What follows when a request to Lichess ends badly?"""
 
 from datetime import datetime
 
 import pytest
 
-from app.contract.ingestion import FetchKind, FetchOutcome, GarbledVerdict
+from app.contract.ingestion import FetchKind, FetchOutcome
 from app.contract.players import PlayerState
 from tests.integration.api.driver import Ledger, make_game
 from tests.integration.conftest import Api
@@ -300,25 +300,28 @@ def test_a_good_answer_ends_the_waits_of_failures(api: Api, ledger: Ledger) -> N
     assert _wait_seconds(api) == 5
 
 
-def test_a_garbled_line_stops_two_runs_and_is_refused_by_the_third(api: Api, ledger: Ledger) -> None:
-    verdicts = []
-    for _ in range(3):
-        ledger.make_due()
-        run_id = ledger.plan().run_id
-        verdicts += [ledger.garbled(run_id), ledger.garbled(run_id)]
-        if verdicts[-1] is GarbledVerdict.STOP:
-            ledger.finish(run_id, 0, FetchOutcome.CUT)
-    assert verdicts == [GarbledVerdict.STOP] * 4 + [GarbledVerdict.REFUSED] * 2
-    (refusal,) = api.reader.get("/v1/players/alice/refusals").json()["items"]
-    assert (refusal["code"], refusal["detail"], refusal["raw"]) == ("garbled", "not JSON", '{"half')
-    assert refusal["id"].startswith("line:")
-    assert ledger.view().completeness.refused == 1
+@pytest.mark.parametrize("kind", FetchKind)
+def test_what_failed_is_forgotten_as_soon_as_games_come_again(ledger: Ledger, kind: FetchKind) -> None:
+    game = make_game(1)
+    plan = ledger.plan()
+    ledger.see(plan.run_id, [game])
+    ledger.finish(plan.run_id, 1, FetchOutcome.CUT, "the broker did not take a game")
+    assert ledger.view().state_detail == "the broker did not take a game"
+    if kind is FetchKind.IDS:
+        ledger.make_holes_due()
+    plan = ledger.plan()
+    assert plan.kind is kind
+    assert ledger.view().state_detail == "the broker did not take a game"
+    ledger.see(plan.run_id, [game])
+    assert ledger.view().state_detail is None
 
 
-def test_other_bytes_are_another_garbled_line(ledger: Ledger) -> None:
-    for number in range(4):
-        ledger.make_due()
-        assert ledger.garbled(ledger.plan().run_id, digest=f"{number:02d}" * 32) is GarbledVerdict.STOP
+def test_a_game_of_an_account_that_is_gone_does_not_excuse_it(ledger: Ledger) -> None:
+    ledger.see(ledger.plan().run_id, [make_game(1)])
+    _end(ledger, FetchOutcome.NOT_FOUND, "status 404: Not found")
+    ledger.make_holes_due()
+    ledger.see(ledger.plan().run_id, [make_game(1)])
+    assert ledger.view().state_detail == "status 404: Not found"
 
 
 def test_a_stream_out_of_order_is_read_again_from_its_beginning(api: Api, ledger: Ledger) -> None:
