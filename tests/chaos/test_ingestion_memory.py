@@ -43,7 +43,7 @@ def stream_through_in_constant_memory(games: int) -> None:
 
 
 def _sizes_while_streaming(system: System, player: Player) -> list[tuple[int, int]]:
-    """Return how many games were seen and the producer's resident KiB then, until all were seen.
+    """Return how many games were seen, and the KiB that the producer had for itself then, until all were seen.
 
     The messages are taken away, for no consumer could keep up.
     """
@@ -54,15 +54,16 @@ def _sizes_while_streaming(system: System, player: Player) -> list[tuple[int, in
             client.delete("db_queue")
             (child,) = system.children("producer")
             seen = system.value(_SEEN, player.name)
-            sizes_kib.append((seen, _resident_kib(child)))
+            sizes_kib.append((seen, _own_kib(child)))
             return bool(seen == len(player.games))
 
         system.wait_until(streamed, "the whole history was seen", timeout_seconds=600)
     return sizes_kib
 
 
-def _resident_kib(pid: int) -> int:
+def _own_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        # What libraries are mapped grows with what was used of them, which says nothing of games.
+        if line.startswith("RssAnon:"):
             return int(line.split()[1])
     raise AssertionError(f"process {pid} has no memory")
