@@ -17,6 +17,8 @@ _LOG = structlog.get_logger(__name__)
 
 # The API found the game itself at fault: the same request would never pass.
 _AT_FAULT: Final = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
+_UNKNOWN_FIELD: Final = "Extra inputs are not permitted"
+"""As Pydantic says it."""
 
 
 class Delivery(NamedTuple):
@@ -79,7 +81,11 @@ def _store(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:
         if len(parsed) > 1:
             return _store_singly(api, parsed)
         ((payload, observation),) = parsed
-        if problem.status not in _AT_FAULT or observation.refusal is not None:
+        if (
+            problem.status not in _AT_FAULT
+            or observation.refusal is not None
+            or _is_of_a_release_before(problem)
+        ):
             return [problem]
         why = refusal("not_accepted", problem.detail, payload)
         _note(observation, why)
@@ -89,6 +95,14 @@ def _store(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:
     board.count(len(parsed))
     _LOG.debug("games_processed", **answer.model_dump())
     return []
+
+
+def _is_of_a_release_before(problem: ApiProblem) -> bool:
+    """Tell whether the API lacks a field that we send: amid an upgrade the workers may start anew first.
+
+    That is no fault of the game's, which comes again.
+    """
+    return any(_UNKNOWN_FIELD in str(error) for error in problem.extensions.get("errors", ()))
 
 
 def _store_singly(api: ApiClient, parsed: Sequence[_Parsed]) -> list[Exception]:

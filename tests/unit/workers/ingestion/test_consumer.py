@@ -70,7 +70,17 @@ def test_a_game_that_the_api_finds_at_fault_is_refused_instead_of_tried_for_ever
     assert (observation.refusal.code, observation.refusal.detail) == ("not_accepted", "body.game: odd")
 
 
-@pytest.mark.parametrize("error", [ApiUnavailable("gone"), ApiProblem(401, "unauthorised", "no", {})])
+_UNKNOWN_FIELD = {"errors": [{"field": "body.game.new", "message": "Extra inputs are not permitted"}]}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiUnavailable("gone"),
+        ApiProblem(401, "unauthorised", "no", {}),
+        ApiProblem(422, "invalid_request", "an API of the release before", _UNKNOWN_FIELD),
+    ],
+)
 def test_a_failure_that_is_not_the_game_s_leaves_it_pending(error: Exception) -> None:
     api = FakeApi(faults={"store": [error]})
     with pytest.raises(type(error)):
