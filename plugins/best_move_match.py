@@ -81,7 +81,7 @@ class BestMoveMatch(Plugin[BestMoveMatchResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "best_move_match"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     title: ClassVar[str] = "Best move match"
     description: ClassVar[str] = (
         "How often the engine's move was played where there was something to decide, against blind luck and "

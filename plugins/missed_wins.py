@@ -75,7 +75,7 @@ class MissedWins(Plugin[MissedWinsResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "missed_wins"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Missed wins"
     description: ClassVar[str] = (
         "Moves after which a side no longer stands winning (75 Win%, three pawns): wins thrown away, and "

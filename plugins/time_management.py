@@ -105,7 +105,7 @@ class TimeManagement(Plugin[TimeManagementResult]):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "time_management"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     title: ClassVar[str] = "Time management"
     description: ClassVar[str] = (
         "Time per move against the Win% that the moves lost: quick, usual and long thinks, and what happened "

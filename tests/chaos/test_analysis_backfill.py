@@ -95,5 +95,5 @@ def test_a_plugin_that_is_selected_later_gets_the_history_as_well(bench: Bench) 
     analyse(bench, stockfish, PLUGINS=f"{WITHOUT_WISHES},conversion,missed_wins")
     bench.wait_until(lambda: len(results(bench, "conversion", 1)) == 4, "every game has the new result")
     bench.wait_settled()
-    assert len(results(bench, "missed_wins", 1)) == 4
+    assert len(results(bench, "missed_wins", 2)) == 4
     assert bench.system.rows("SELECT DISTINCT searched_positions FROM game_analyses") == [(0,)]
