@@ -1,7 +1,7 @@
 """Openings that nobody named
 
-Revision: 0006, after 0005. Works with the release before it, which writes Lichess's names only: the new column's
-default says so. Names the openings of games that are stored without a name; nothing else of a game changes, not
+Revision: 0006, after 0005. Works with the release before it, which writes Lichess's names only, and of new games the
+column's default says so; a game that it sees again meanwhile may be said to have a name of ours. Names the openings of games that are stored without a name; nothing else of a game changes, not
 even `updated_at`, which tells of what its source says.
 """
 
@@ -26,11 +26,14 @@ _NAMELESS = text("""
 """)
 # Whoever observed a game meanwhile knows better.
 _NAME = text("""
+    WITH locked AS MATERIALIZED (  -- in the order in which consumers lock them
+        SELECT id FROM games WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY source_id FOR UPDATE
+    )
     UPDATE games
     SET eco = found.eco, opening_name = found.name, opening_ply = found.ply, opening_is_ours = true
     FROM unnest(CAST(:ids AS bigint[]), CAST(:runs AS bigint[]), CAST(:lines AS bigint[]),
                 CAST(:ecos AS text[]), CAST(:names AS text[]), CAST(:plies AS smallint[]))
-         AS found (id, run_id, line, eco, name, ply)
+         AS found (id, run_id, line, eco, name, ply) JOIN locked USING (id)
     WHERE games.id = found.id AND games.run_id = found.run_id AND games.line = found.line
           AND games.eco IS NULL
 """)
