@@ -10,16 +10,24 @@ from typing import Any, Final
 from app.contract.games import PHASE_ACCURACIES_MAX
 
 _NAME_MAX: Final = 100
+_WORDS: Final = ("accurac", "phase", "opening", "middle", "endgame")
 
 
 def phase_accuracies(analysis: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """Return the members that are percents, without those that are known by name."""
+    """Return the members that are percents of phases, without those that are known by name.
+
+    A number by itself has to say that it is one: any count might be taken for a percent.
+    """
     found = {
         name: analysis[name]
         for name in sorted(analysis.keys() - known)
-        if len(name) <= _NAME_MAX and (_is_percent(analysis[name]) or _are_percents(analysis[name]))
+        if len(name) <= _NAME_MAX and (_is_told(name, analysis[name]) or _are_percents(analysis[name]))
     }
     return found if len(found) <= PHASE_ACCURACIES_MAX else {}
+
+
+def _is_told(name: str, value: Any) -> bool:
+    return _is_percent(value) and any(word in name.lower() for word in _WORDS)
 
 
 def _is_percent(value: Any) -> bool:

@@ -125,7 +125,18 @@ def test_accuracies_by_phase_are_data_whatever_they_are_called(by_phase: dict[st
 
 @pytest.mark.parametrize(
     "news",
-    [True, 101, -1, "99", [99], {"opening": "good"}, {"opening": {"accuracy": 99}}, {"opening": 1_000}, None],
+    [
+        True,
+        2,
+        101,
+        -1,
+        "99",
+        [99],
+        {"opening": "good"},
+        {"opening": {"accuracy": 99}},
+        {"opening": 1_000},
+        None,
+    ],
 )
 def test_what_is_no_accuracy_is_kept_and_flagged(news: Any) -> None:
     game = make_game()
