@@ -177,7 +177,7 @@ def _concurrency(role: Role, settings: Settings) -> int:
     if fit < wanted:
         _LOG.info(
             "fewer_processes",
-            reason=f"only {left_mib} MiB of memory are left; SCORESHEET_{setting.upper()} goes before this",
+            reason=f"only {left_mib} MiB of memory are left; SCORESHEET_{setting.upper()} overrides this",
             processes=fit,
             default=wanted,
         )

@@ -29,7 +29,7 @@ class Program:
         self._next_look = time.monotonic() + look_seconds
 
     def change(self) -> str | None:
-        """Return what is another than at the start, once it has come to rest; call it regularly."""
+        """Return what differs from the start, once it has come to rest; call it regularly."""
         if time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + self._look_seconds

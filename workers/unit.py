@@ -75,7 +75,7 @@ class Unit:
     ) -> None:
         """Take the pool's watch, None where systemd does not watch, and what writes the line of status.
 
-        `changed` tells what became another beneath this process, and `end` ends it then.
+        `changed` tells what was replaced while this process ran, and `end` ends it then.
         """
         self._manager = manager
         self._changed = changed
