@@ -43,7 +43,7 @@ def stream_through_in_constant_memory(games: int) -> None:
 
 
 def _sizes_while_streaming(system: System, player: Player) -> list[tuple[int, int]]:
-    """Return how many games were seen, and the KiB that the producer had for itself then, until all were seen.
+    """Return how many games were seen and the KiB that the producer had to itself then, until all were seen.
 
     The messages are taken away, for no consumer could keep up.
     """
