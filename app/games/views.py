@@ -139,7 +139,7 @@ def problem(game: Game, analysis: GameAnalysis) -> dict[str, Any]:
     elif analysis.state is AnalysisState.UNSUPPORTED:
         reached = [flag.partition(":")[2] for flag in game.flags if flag.startswith(f"{UNREPLAYABLE}:")]
         code = UNREPLAYABLE
-        error = "no position, or no move, of it can be read by the rules as Scoresheet knows them"
+        error = "its initial position, or its first move, breaks the rules as Scoresheet knows them"
         if reached not in ([], ["0"]):
             error = f"what follows ply {reached[0]} breaks the rules as Scoresheet knows them"
     return {"error_code": code, "error": error}

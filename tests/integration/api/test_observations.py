@@ -266,7 +266,10 @@ def test_a_game_that_can_not_be_replayed_is_stored_and_shown_with_the_reason(api
     assert {move["uci"] for move in shown["game0002"]["moves"]} == {None}
     reasons = {
         "game0001": ("unreplayable", "what follows ply 8 breaks the rules as Scoresheet knows them"),
-        "game0002": ("unreplayable", "what follows ply 0 breaks the rules as Scoresheet knows them"),
+        "game0002": (
+            "unreplayable",
+            "its initial position, or its first move, breaks the rules as Scoresheet knows them",
+        ),
         "game0003": ("unsupported_variant", "Stockfish does not play atomic"),
     }
     for game_id, reason in reasons.items():
